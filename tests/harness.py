@@ -1,0 +1,217 @@
+"""A real server for tests, and two clients: one that speaks tus, one that sends raw bytes."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from tusd_py.config.model import Settings
+from tusd_py.server import create_app
+from tusd_py.web.connection import make_runner
+
+#: The longest any single step of a test may wait, in seconds.
+PATIENCE = 10.0
+OCTETS = {"Content-Type": "application/offset+octet-stream"}
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, read whole."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def offset(self) -> int:
+        return int(self.headers["Upload-Offset"])
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass
+class TusServer:
+    """A server under test."""
+
+    port: int
+    data_dir: Path
+    session: aiohttp.ClientSession
+    app: web.Application
+    prefix: str = "/files/"
+    host: str = "127.0.0.1"
+    created: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}{self.prefix}"
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        *,
+        tus: bool = True,
+    ) -> Answer:
+        """Send a request; with *tus*, Tus-Resumable goes along."""
+        sent: CIMultiDict[str] = CIMultiDict(TUS if tus else {})
+        sent.update(headers or {})
+        url = f"http://{self.host}:{self.port}{path}"
+        async with (
+            asyncio.timeout(PATIENCE),
+            self.session.request(
+                method,
+                url,
+                headers=sent,
+                data=body,
+                allow_redirects=False,
+                skip_auto_headers=("Content-Type",),
+            ) as response,
+        ):
+            return Answer(response.status, response.headers, await response.read())
+
+    async def create(
+        self, length: int | None = None, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> str:
+        """Create an upload and return its path."""
+        sent = {} if length is None else {"Upload-Length": str(length)}
+        answer = await self.request("POST", self.prefix, {**sent, **(headers or {})}, body)
+        assert answer.status == 201, (answer.status, answer.body)
+        self.created.append(answer.headers["Location"])
+        return answer.headers["Location"]
+
+    async def patch(
+        self, path: str, offset: int, body: Any, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        return await self.request(
+            "PATCH", path, {"Upload-Offset": str(offset), **OCTETS, **(headers or {})}, body
+        )
+
+    async def head(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return await self.request("HEAD", path, headers)
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return await self.request("GET", path, headers, tus=False)
+
+    async def delete(self, path: str) -> Answer:
+        return await self.request("DELETE", path)
+
+    async def options(self, headers: Mapping[str, str] | None = None) -> Answer:
+        return await self.request("OPTIONS", self.prefix, headers, tus=False)
+
+    async def finished(self, content: bytes, headers: Mapping[str, str] | None = None) -> str:
+        """Create an upload that holds all of *content*, and return its path."""
+        path = await self.create(len(content), headers)
+        if content:
+            answer = await self.patch(path, 0, content)
+            assert answer.status == 204, (answer.status, answer.body)
+        return path
+
+    @asynccontextmanager
+    async def raw(self) -> AsyncIterator["RawConnection"]:
+        """Open a connection that sends just the bytes it is given."""
+        reader, writer = await asyncio.open_connection(self.host, self.port)
+        connection = RawConnection(reader, writer)
+        try:
+            yield connection
+        finally:
+            writer.close()
+
+
+class RawConnection:
+    """Sends bytes as they are, and reads responses one by one."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes | str) -> None:
+        self.writer.write(data.encode() if isinstance(data, str) else data)
+        await asyncio.wait_for(self.writer.drain(), PATIENCE)
+
+    async def receive(self, *, head_only: bool = False) -> Answer:
+        """Read one response; *head_only* for an answer to HEAD, which never has a body."""
+        async with asyncio.timeout(PATIENCE):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+            status_line, *lines = head.rstrip("\r\n").split("\r\n")
+            headers: CIMultiDict[str] = CIMultiDict()
+            for line in lines:
+                name, _, value = line.partition(":")
+                headers.add(name, value.strip())
+            status = int(status_line.split()[1])
+            length = int(headers.get("Content-Length", "0"))
+            has_body = not head_only and status >= 200 and status != 204
+            body = await self.reader.readexactly(length) if has_body else b""
+            return Answer(status, CIMultiDictProxy(headers), body)
+
+    async def is_closed(self) -> bool:
+        """Tell whether the server ends the connection, reading on until it does."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while await self.reader.read(65536):
+                    pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+        return True
+
+    def reset(self) -> None:
+        """Break the connection off with a reset, as a client that crashes does."""
+        raw: socket.socket = self.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.writer.transport.abort()
+
+
+def patch_head(path: str, offset: int, *extra: str, length: int | None = None) -> str:
+    """Return the head of a PATCH, for raw connections; *extra* are whole header lines."""
+    lines = [
+        f"PATCH {path} HTTP/1.1",
+        "Host: test",
+        "Tus-Resumable: 1.0.0",
+        "Content-Type: application/offset+octet-stream",
+        f"Upload-Offset: {offset}",
+        *([] if length is None else [f"Content-Length: {length}"]),
+        *extra,
+    ]
+    return "\r\n".join(lines) + "\r\n\r\n"
+
+
+@asynccontextmanager
+async def run_server(
+    data_dir: Path, *, ours: bool = True, app: web.Application | None = None, **settings: Any
+) -> AsyncIterator[TusServer]:
+    """
+    Run a server in this process on a free port.
+
+    Args:
+        data_dir: Its data directory.
+        ours: Whether our own connections carry it, or plain aiohttp does.
+        app: What to serve; by default what `create_app` makes of *settings*.
+        settings: Values of `Settings`.
+    """
+    chosen = Settings(data_dir=data_dir, disk_reserve=0, **settings)
+    app = app or create_app(chosen)
+    runner = (
+        make_runner(app, access_log=None, shutdown_timeout=5)
+        if ours
+        else web.AppRunner(app, access_log=None, shutdown_timeout=5)
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with aiohttp.ClientSession() as session:
+            yield TusServer(runner.addresses[0][1], data_dir, session, app, chosen.base_path)
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,235 @@
+"""
+All that can go wrong, drawn as one tree.
+
+Every error has a stable `code` (for logs, metrics, tests and clients) and a message that is safe to
+show to a stranger: never a path, a statement or a traceback. What is not a `TusError` is a bug.
+
+`ProtocolError` carries the status that tus or HTTP names for the broken rule. The others know no
+HTTP; `web.error_responses` maps them in one table.
+"""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class TusError(Exception):
+    """Something went wrong that this project expects and can explain."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+# --- The client broke a rule, or named something that is not there ---
+
+
+class ProtocolError(TusError):
+    """A rule of tus or HTTP forbids this request as it stands."""
+
+    status: ClassVar[int] = HTTPStatus.BAD_REQUEST
+
+
+class InvalidHeader(ProtocolError):
+    """A header is missing, malformed, repeated, or contradicts another."""
+
+    code = "invalid_header"
+
+    def __init__(self, header: str, reason: str) -> None:
+        super().__init__(f"{header}: {reason}")
+        self.header = header
+
+
+class UnsupportedChecksumAlgorithm(ProtocolError):
+    """Upload-Checksum names an algorithm that OPTIONS does not announce."""
+
+    code = "unsupported_checksum_algorithm"
+
+
+class InvalidBody(ProtocolError):
+    """The body breaks the framing that its headers announced; the connection cannot go on."""
+
+    code = "invalid_body"
+
+
+class InvalidPart(ProtocolError):
+    """A final upload names a part that it may not have."""
+
+    code = "invalid_part"
+
+
+class FinalUploadImmutable(ProtocolError):
+    """A final upload gets its bytes from its parts alone."""
+
+    code = "final_upload_immutable"
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__("A final upload takes no data: append to its partial uploads instead.")
+
+
+class UploadNotFound(ProtocolError):
+    """No upload has this id, or none that this client may see."""
+
+    code = "upload_not_found"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("There is no such upload: create a new one.")
+
+
+class MethodNotAllowed(ProtocolError):
+    """This URL, or this configuration, does not offer the method."""
+
+    code = "method_not_allowed"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{method} is not possible here; these are: {', '.join(allowed)}.")
+        self.allowed = allowed
+
+
+class OffsetMismatch(ProtocolError):
+    """The client would write elsewhere than the upload goes on; nothing was changed."""
+
+    code = "offset_mismatch"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"The upload is at offset {offset}: resume there.")
+        self.offset = offset
+
+
+class PartUnfinished(ProtocolError):
+    """A part still lacks bytes, and concatenation of unfinished parts is switched off."""
+
+    code = "part_unfinished"
+    status = HTTPStatus.CONFLICT
+
+
+class UploadGone(ProtocolError):
+    """The upload expired."""
+
+    code = "upload_gone"
+    status = HTTPStatus.GONE
+
+    def __init__(self) -> None:
+        super().__init__("The upload has expired: create a new one.")
+
+
+class UnsupportedVersion(ProtocolError):
+    """Tus-Resumable is missing or names a version this server does not speak."""
+
+    code = "unsupported_version"
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class UploadTooLarge(ProtocolError):
+    """More bytes than the upload, or this server, has room for by its rules."""
+
+    code = "upload_too_large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UnsupportedMediaType(ProtocolError):
+    """Upload data has to come as application/offset+octet-stream, and not compressed."""
+
+    code = "unsupported_media_type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class UnsupportedTransferCoding(ProtocolError):
+    """Only `chunked` is understood (RFC 9112, section 6.1)."""
+
+    code = "unsupported_transfer_coding"
+    status = HTTPStatus.NOT_IMPLEMENTED
+
+
+class ChecksumMismatch(ProtocolError):
+    """The chunk did not survive the journey; nothing of it was kept."""
+
+    code = "checksum_mismatch"
+    status = 460  # tus 1.0.0, Checksum; HTTP itself does not know this number.
+
+    def __init__(self) -> None:
+        super().__init__("The chunk's checksum does not match: send the chunk again.")
+
+
+# --- The transfer ended before its time; what arrived is kept ---
+
+
+class TransferEnded(TusError):
+    """The body stopped early. Unless a checksum forbids it, what arrived in order is committed."""
+
+
+class Disconnected(TransferEnded):
+    """The client's connection is gone; nobody is left to be answered."""
+
+    code = "disconnected"
+
+    def __init__(self) -> None:
+        super().__init__("The connection was lost: ask for the offset with HEAD and resume there.")
+
+
+class IdleTimeout(TransferEnded):
+    """The client stayed silent for too long."""
+
+    code = "idle_timeout"
+
+    def __init__(self) -> None:
+        super().__init__("No data arrived for too long: ask for the offset and resume there.")
+
+
+class Displaced(TransferEnded):
+    """A newer request for the same upload was let in instead."""
+
+    code = "displaced"
+
+    def __init__(self) -> None:
+        super().__init__("A newer request took this upload over: ask for the offset with HEAD.")
+
+
+class ServerStopping(TransferEnded):
+    """The server shuts down."""
+
+    code = "server_stopping"
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down: try again in a moment.")
+
+
+class LockTimeout(TusError):
+    """Another request holds the upload and did not let go in time."""
+
+    code = "lock_timeout"
+
+    def __init__(self) -> None:
+        super().__init__("The upload is busy with another request: try again in a moment.")
+
+
+# --- The server's own parts failed; committed offsets stay true ---
+
+
+class StorageError(TusError):
+    """The data store could not read or write; the offset counts nothing that was not flushed."""
+
+    code = "storage_error"
+
+
+class StorageFull(StorageError):
+    """There is no room for these bytes."""
+
+    code = "storage_full"
+
+
+class StateError(TusError):
+    """The state store could not read or commit; nothing was changed."""
+
+    code = "state_error"
+
+
+class DataDirectoryError(TusError):
+    """The data directory cannot be used as it is; the message says why and what to do."""
+
+    code = "data_directory_error"

@@ -1,0 +1,58 @@
+"""Writes each event and failure as one structured record, for people or for machines."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+from tusd_py.events import Event
+
+log = logging.getLogger(__name__)
+
+
+def configure_logs(*, log_format: Literal["text", "json"], level: str) -> None:
+    """
+    Send all records, aiohttp's included, to standard error: a line each, with the request's id.
+
+    Args:
+        log_format: `text` for people, `json` for machines.
+        level: The least severe level that is written.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[structlog.typing.Processor]
+    if log_format == "json":
+        renderer = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    else:
+        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Our own access log says more; asyncio's debug records say nothing an operator needs.
+    logging.getLogger("aiohttp.access").disabled = True
+
+
+def log_event(event: Event) -> None:
+    """Write what happened to an upload; its metadata, which may be private, stays out."""
+    upload = event.upload
+    log.info(
+        type(event).__name__,
+        extra={
+            "upload_id": upload.id,
+            "offset": upload.offset,
+            "length": upload.length,
+            "owner": upload.owner or None,
+        },
+    )

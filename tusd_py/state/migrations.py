@@ -1,0 +1,80 @@
+"""Brings the schema up to date, one numbered step at a time."""
+
+import fcntl
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database, Migrations
+
+from tusd_py.errors import DataDirectoryError
+
+migrations = Migrations("tusd_py")
+
+
+@migrations()
+def m001_uploads(db: Database) -> None:
+    """
+    Create the tables. Times are milliseconds since the epoch, lengths and offsets bytes.
+
+    The same text runs on PostgreSQL but for the partial indexes' order.
+    """
+    db.execute(
+        """
+        CREATE TABLE upload (
+            id          TEXT   NOT NULL PRIMARY KEY,
+            owner       TEXT   NOT NULL DEFAULT '',
+            length      BIGINT,                      -- NULL while deferred
+            "offset"    BIGINT NOT NULL DEFAULT 0,   -- every byte before it is durable
+            metadata    TEXT,                        -- Upload-Metadata as sent
+            concat      TEXT,                        -- Upload-Concat as sent
+            state       TEXT   NOT NULL,
+            created_at  BIGINT NOT NULL,
+            touched_at  BIGINT NOT NULL,
+            expires_at  BIGINT,
+            finished_at BIGINT,
+            epoch       BIGINT NOT NULL DEFAULT 0    -- of the hold that last moved the offset
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE part (
+            final_id  TEXT    NOT NULL,
+            position  INTEGER NOT NULL,
+            upload_id TEXT    NOT NULL,
+            PRIMARY KEY (final_id, position)
+        )
+        """
+    )
+    db.execute("CREATE INDEX upload_state_expires_at ON upload (state, expires_at)")
+    db.execute("CREATE INDEX upload_owner_state ON upload (owner, state)")
+    db.execute("CREATE INDEX upload_created_at ON upload (created_at)")
+    db.execute("CREATE INDEX upload_epoch ON upload (epoch)")
+    db.execute("CREATE INDEX part_upload_id ON part (upload_id)")
+
+
+def migrate(connection: sqlite3.Connection, lock_file: Path) -> list[str]:
+    """
+    Apply the steps that are missing and return their names.
+
+    Two processes that start at once would both find a step missing, and the second would fail
+    at "table already exists"; so one waits for the other at *lock_file*.
+
+    Raises:
+        sqlite3.Error: A step failed; it is rolled back, and earlier steps stay.
+        DataDirectoryError: A later version of tusd_py has been here.
+    """
+    with lock_file.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        db = Database(connection)
+        pending: list[Any] = migrations.pending(db)
+        applied: list[Any] = migrations.applied(db)
+        known = {step.name for step in migrations.pending(Database(memory=True))}
+        if unknown := [step.name for step in applied if step.name not in known]:
+            raise DataDirectoryError(
+                f"The state file was migrated by a later tusd_py (step {unknown[0]}):"
+                " run that version, or restore the backup made before the upgrade."
+            )
+        migrations.apply(db)
+        return [step.name for step in pending]

@@ -1,0 +1,238 @@
+"""Keeps state in one SQLite file (WAL, synchronous=FULL)."""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tusd_py.errors import DataDirectoryError, Displaced
+from tusd_py.protocol.upload import Upload, UploadState
+from tusd_py.state.migrations import migrate
+from tusd_py.state.rows import COLUMNS, to_milliseconds, to_row, to_upload
+from tusd_py.state.sqlite_thread import SqliteThread
+from tusd_py.state.state_store import Advance, StateStore
+
+#: How long one process waits for another's transaction, in seconds.
+_BUSY_TIMEOUT = 10.0
+
+_INSERT = f"INSERT INTO upload ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_PART = "INSERT INTO part (final_id, position, upload_id) VALUES (?, ?, ?)"
+_FIND = f"SELECT {COLUMNS} FROM upload WHERE id = ?"
+_FIND_PARTS = "SELECT upload_id FROM part WHERE final_id = ? ORDER BY position"
+_ADVANCE = f"""
+    UPDATE upload SET
+        "offset" = :to_offset, length = :length, epoch = :epoch, touched_at = :now,
+        state = CASE WHEN :finishes THEN 'finished' ELSE 'open' END,
+        finished_at = CASE WHEN :finishes THEN :now END,
+        expires_at = CASE WHEN :finishes AND concat IS NULL THEN NULL ELSE :expires_at END
+    WHERE id = :id AND state = 'open' AND "offset" = :from_offset AND epoch <= :epoch
+        AND (length IS NULL OR length = :length)
+    RETURNING {COLUMNS}
+"""
+_FINISH_FINAL = f"""
+    UPDATE upload SET
+        length = :length, "offset" = :length, state = 'finished', finished_at = :now,
+        touched_at = :now, expires_at = NULL
+    WHERE id = :id AND state = 'concatenating'
+    RETURNING {COLUMNS}
+"""
+_EXPIRE = f"""
+    UPDATE upload SET state = 'expired'
+    WHERE id = :id AND state <> 'expired' AND expires_at <= :now
+    RETURNING {COLUMNS}
+"""
+_DUE = f"""
+    SELECT {COLUMNS} FROM upload
+    WHERE state IN ('open', 'concatenating', 'finished') AND expires_at <= ?
+    ORDER BY expires_at LIMIT ?
+"""
+_UNFINISHED_FINALS = f"""
+    SELECT {COLUMNS} FROM upload
+    WHERE state = 'concatenating'
+        AND (:part_id IS NULL OR id IN (SELECT final_id FROM part WHERE upload_id = :part_id))
+    ORDER BY created_at
+"""
+_LIST = f"""
+    SELECT {COLUMNS} FROM upload
+    WHERE (:state IS NULL OR state = :state) AND (:owner IS NULL OR owner = :owner)
+    ORDER BY created_at DESC LIMIT :limit
+"""
+
+
+class SqliteStore(StateStore):
+    """
+    Keeps state in a file on a local disk (SQLite's locks do not hold on NFS).
+
+    Writes share one connection and its commits; reads have a connection of their own, so that a
+    HEAD never waits for somebody else's flush.
+    """
+
+    def __init__(self, writer: SqliteThread, reader: SqliteThread) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def create(self, upload: Upload) -> None:
+        parts = [(upload.id, position, part) for position, part in enumerate(upload.parts)]
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(_INSERT, to_row(upload))
+            db.executemany(_INSERT_PART, parts)
+
+        await self._writer.run(work)
+
+    async def find(self, upload_id: str) -> Upload | None:
+        return await self._reader.run(lambda db: _find(db, upload_id))
+
+    async def find_all(self, upload_ids: Sequence[str]) -> list[Upload | None]:
+        return await self._reader.run(lambda db: [_find(db, each) for each in upload_ids])
+
+    async def advance(self, change: Advance) -> Upload:
+        values = {
+            "id": change.upload_id,
+            "from_offset": change.from_offset,
+            "to_offset": change.to_offset,
+            "length": change.length,
+            "epoch": change.epoch,
+            "finishes": change.finishes,
+            "now": to_milliseconds(change.now),
+            "expires_at": to_milliseconds(change.expires_at),
+        }
+
+        def work(db: sqlite3.Connection) -> Upload:
+            row = db.execute(_ADVANCE, values).fetchone()
+            if row is None:
+                raise Displaced
+            return to_upload(row)
+
+        return await self._writer.run(work)
+
+    async def finish_final(self, upload_id: str, length: int, now: float) -> Upload | None:
+        values = {"id": upload_id, "length": length, "now": to_milliseconds(now)}
+        return await self._writer.run(lambda db: _changed(db, _FINISH_FINAL, values))
+
+    async def rewind(self, upload_id: str, offset: int) -> None:
+        statement = """
+            UPDATE upload SET "offset" = ?1 WHERE id = ?2 AND state = 'open' AND "offset" > ?1
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(statement, (offset, upload_id))
+
+        await self._writer.run(work)
+
+    async def expire(self, upload_id: str, now: float) -> Upload | None:
+        values = {"id": upload_id, "now": to_milliseconds(now)}
+        return await self._writer.run(lambda db: _changed(db, _EXPIRE, values))
+
+    async def remove(self, upload_id: str) -> bool:
+        def work(db: sqlite3.Connection) -> bool:
+            db.execute("DELETE FROM part WHERE final_id = ?", (upload_id,))
+            return db.execute("DELETE FROM upload WHERE id = ?", (upload_id,)).rowcount > 0
+
+        return await self._writer.run(work)
+
+    async def forget_tombstones(self, expired_before: float) -> int:
+        before = to_milliseconds(expired_before)
+
+        def work(db: sqlite3.Connection) -> int:
+            condition = "state = 'expired' AND expires_at < ?"
+            db.execute(
+                f"DELETE FROM part WHERE final_id IN (SELECT id FROM upload WHERE {condition})",
+                (before,),
+            )
+            return db.execute(f"DELETE FROM upload WHERE {condition}", (before,)).rowcount
+
+        return await self._writer.run(work)
+
+    async def count_tombstones(self, expired_before: float) -> int:
+        statement = "SELECT count(*) FROM upload WHERE state = 'expired' AND expires_at < ?"
+        before = to_milliseconds(expired_before)
+        return await self._reader.run(
+            lambda db: int(db.execute(statement, (before,)).fetchone()[0])
+        )
+
+    async def due(self, now: float, limit: int) -> list[Upload]:
+        values = (to_milliseconds(now), limit)
+        return await self._reader.run(
+            lambda db: [to_upload(row) for row in db.execute(_DUE, values)]
+        )
+
+    async def unfinished_finals(self, part_id: str | None = None) -> list[Upload]:
+        values = {"part_id": part_id}
+        return await self._reader.run(
+            lambda db: [_with_parts(db, row) for row in db.execute(_UNFINISHED_FINALS, values)]
+        )
+
+    async def list_uploads(
+        self, *, state: UploadState | None, owner: str | None, limit: int
+    ) -> list[Upload]:
+        values = {"state": state and state.value, "owner": owner, "limit": limit}
+        return await self._reader.run(
+            lambda db: [_with_parts(db, row) for row in db.execute(_LIST, values)]
+        )
+
+    async def offsets(self) -> dict[str, tuple[int, UploadState]]:
+        statement = 'SELECT id, "offset", state FROM upload'
+        return await self._reader.run(
+            lambda db: {row[0]: (row[1], UploadState(row[2])) for row in db.execute(statement)}
+        )
+
+    async def highest_epoch(self) -> int:
+        statement = "SELECT coalesce(max(epoch), 0) FROM upload"
+        return await self._reader.run(lambda db: int(db.execute(statement).fetchone()[0]))
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._reader.close()
+
+
+async def open_sqlite(path: Path, *, strict: bool) -> SqliteStore:
+    """
+    Open the state file, making or migrating it as needed.
+
+    Args:
+        path: The file; its directory exists.
+        strict: Flush at every commit (synchronous=FULL); otherwise a power cut may take the
+            last commits with it, while the file stays whole.
+
+    Raises:
+        DataDirectoryError: It cannot be opened, or is no state file of ours.
+    """
+    try:
+        writer = await asyncio.to_thread(_connect, path, strict=strict)
+        await asyncio.to_thread(migrate, writer, path.with_suffix(".lock"))
+        reader = await asyncio.to_thread(_connect, path, strict=strict)
+    except (sqlite3.Error, OSError) as error:
+        raise DataDirectoryError(
+            f"The state file {path} cannot be used ({error}). Check that its directory is"
+            " writable and on a local disk; if the file is damaged, restore it from a backup."
+        ) from error
+    return SqliteStore(
+        SqliteThread(writer, begin="BEGIN IMMEDIATE"), SqliteThread(reader, begin="BEGIN")
+    )
+
+
+def _connect(path: Path, *, strict: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if strict else 'NORMAL'}")
+    return connection
+
+
+def _find(db: sqlite3.Connection, upload_id: str) -> Upload | None:
+    row = db.execute(_FIND, (upload_id,)).fetchone()
+    return None if row is None else _with_parts(db, row)
+
+
+def _with_parts(db: sqlite3.Connection, row: Sequence[object]) -> Upload:
+    upload = to_upload(row)
+    if not upload.is_final:
+        return upload
+    return to_upload(row, [part for (part,) in db.execute(_FIND_PARTS, (upload.id,))])
+
+
+def _changed(db: sqlite3.Connection, statement: str, values: Mapping[str, object]) -> Upload | None:
+    row = db.execute(statement, values).fetchone()
+    return None if row is None else _with_parts(db, row)

@@ -1,0 +1,119 @@
+"""Interface: create, find, advance (under the lock's epoch), finish, remove, list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tusd_py.protocol.upload import Upload, UploadState
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """
+    An offset that has become durable.
+
+    Attributes:
+        upload_id: Whose.
+        from_offset: The offset it had; another one means that somebody else wrote meanwhile.
+        to_offset: The offset it has now.
+        length: The length of the whole, or None while it is deferred.
+        epoch: The fencing number of the writer's hold.
+        now: Seconds since the epoch.
+        expires_at: When it expires if it is not finished by this.
+    """
+
+    upload_id: str
+    from_offset: int
+    to_offset: int
+    length: int | None
+    epoch: int
+    now: float
+    expires_at: float | None
+
+    @property
+    def finishes(self) -> bool:
+        """Tell whether this was the last byte."""
+        return self.to_offset == self.length
+
+
+class StateStore(Protocol):
+    """
+    Keeps what is known of each upload.
+
+    Every method that changes something returns after the change is durable, and has changed
+    nothing where it raises. Each raises `StateError` where the store itself fails.
+    """
+
+    async def create(self, upload: Upload) -> None:
+        """Add *upload* with its parts; the id is new."""
+        ...
+
+    async def find(self, upload_id: str) -> Upload | None:
+        """Return the upload, a tombstone included, or None."""
+        ...
+
+    async def find_all(self, upload_ids: Sequence[str]) -> list[Upload | None]:
+        """Return each upload in the order asked for."""
+        ...
+
+    async def advance(self, change: Advance) -> Upload:
+        """
+        Commit an offset, and finish the upload where it is the last.
+
+        A finished upload expires no more, unless it is a partial.
+
+        Raises:
+            Displaced: The upload is no longer where the writer found it: a newer hold moved it,
+                or it was removed or expired meanwhile.
+        """
+        ...
+
+    async def finish_final(self, upload_id: str, length: int, now: float) -> Upload | None:
+        """Finish a final upload whose parts are joined; None where it is gone meanwhile."""
+        ...
+
+    async def rewind(self, upload_id: str, offset: int) -> None:
+        """Set an open upload back to the bytes that are really there (repair, never routine)."""
+        ...
+
+    async def expire(self, upload_id: str, now: float) -> Upload | None:
+        """Make the upload a tombstone if its time is over; None where it is not, or is gone."""
+        ...
+
+    async def remove(self, upload_id: str) -> bool:
+        """Forget the upload; tell whether it was known."""
+        ...
+
+    async def forget_tombstones(self, expired_before: float) -> int:
+        """Forget uploads that expired before then; return how many."""
+        ...
+
+    async def count_tombstones(self, expired_before: float) -> int:
+        """Return how many `forget_tombstones` would forget."""
+        ...
+
+    async def due(self, now: float, limit: int) -> list[Upload]:
+        """Return up to *limit* uploads whose time is over and whose bytes are still there."""
+        ...
+
+    async def unfinished_finals(self, part_id: str | None = None) -> list[Upload]:
+        """Return final uploads that are not joined yet: all, or those that *part_id* is in."""
+        ...
+
+    async def list_uploads(
+        self, *, state: UploadState | None, owner: str | None, limit: int
+    ) -> list[Upload]:
+        """Return uploads, the newest first."""
+        ...
+
+    async def offsets(self) -> dict[str, tuple[int, UploadState]]:
+        """Return offset and state of every upload, for the recovery."""
+        ...
+
+    async def highest_epoch(self) -> int:
+        """Return the largest epoch that any upload was moved under; 0 where there is none."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was asked for, and let go of files and threads."""
+        ...

@@ -1,0 +1,105 @@
+"""Interface: allocate, write, flush (durable from then on), remove; rarer abilities beside it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class StoredData:
+    """What the data store has under an id: bytes written so far, and when that last changed."""
+
+    upload_id: str
+    size: int
+    modified_at: float
+
+
+class Data(Protocol):
+    """One upload's bytes, opened for writing by the one who holds the upload."""
+
+    async def write(self, offset: int, data: memoryview) -> None:
+        """
+        Write all of *data* at *offset*; not durable before `flush`.
+
+        Raises:
+            StorageFull: There is no room.
+            StorageError: The write failed.
+        """
+        ...
+
+    async def read(self, offset: int, size: int) -> bytes:
+        """Return up to *size* bytes from *offset*; fewer only where the data ends."""
+        ...
+
+    async def flush(self) -> None:
+        """
+        Make everything written durable.
+
+        Raises:
+            StorageFull, StorageError: Nothing written since the last flush may be counted on,
+                and a later flush does not change that: write it again.
+        """
+        ...
+
+
+class DataStore(Protocol):
+    """Keeps the bytes of uploads under their ids."""
+
+    async def allocate(self, upload_id: str, length: int | None) -> None:
+        """
+        Make room for an upload, durably, and reserve *length* bytes where that is known.
+
+        A crash leaves either nothing or empty data that no upload owns.
+
+        Raises:
+            StorageFull: There is no room; nothing is left behind.
+            StorageError: It could not be made, or the id is taken.
+        """
+        ...
+
+    def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
+        """Open an upload's data; raises `StorageError` on entering where there is none."""
+        ...
+
+    async def remove(self, upload_id: str) -> int:
+        """Remove an upload's data, if any, and return how many bytes it had."""
+        ...
+
+    async def size(self, upload_id: str) -> int | None:
+        """Return how far bytes were written, or None where there is no such data."""
+        ...
+
+    def stored(self) -> AsyncIterator[StoredData]:
+        """List everything there is, in no order; what comes or goes meanwhile may be missed."""
+        ...
+
+    async def free_bytes(self) -> int | None:
+        """Return how many more bytes fit; None where nobody can know."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of threads and descriptors."""
+        ...
+
+
+class Concatenates(Protocol):
+    """A data store that can join uploads without their bytes passing through this process."""
+
+    async def concatenate(self, final_id: str, parts: Sequence[tuple[str, int]]) -> None:
+        """
+        Fill the allocated *final_id* with the (id, length) *parts* in order, durably.
+
+        May be repeated after a crash: it begins anew.
+        """
+        ...
+
+
+@runtime_checkable
+class HasFiles(Protocol):
+    """A data store whose uploads are plain files, which a kernel can send by itself."""
+
+    def file_of(self, upload_id: str) -> Path:
+        """Return the file that holds the upload's bytes."""
+        ...

@@ -1,0 +1,203 @@
+"""Keeps each upload in one preallocated file."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import aiofiles.os
+
+from tusd_py.errors import StorageError, StorageFull
+from tusd_py.protocol.upload import is_upload_id
+from tusd_py.storage import syscalls
+from tusd_py.storage.data_store import Concatenates, Data, DataStore, HasFiles, StoredData
+from tusd_py.storage.layout import Layout
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: Several flushes wait for the disk side by side; it is latency they hide, not work they share.
+_THREADS = 16
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what the kernel says into what the service understands, without any path."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFull("The server has no room for this upload: try later.") from error
+        raise StorageError("The server cannot store data at the moment: try later.") from error
+
+
+class _Threads:
+    """Runs blocking calls beside the event loop."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
+
+    async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+
+class LocalData(Data):
+    """One open file."""
+
+    def __init__(self, fd: int, threads: _Threads, *, strict: bool) -> None:
+        self._fd = fd
+        self._threads = threads
+        self._strict = strict
+
+    async def write(self, offset: int, data: memoryview) -> None:
+        with _failures():
+            await self._threads.run(syscalls.write_all, self._fd, offset, data)
+
+    async def read(self, offset: int, size: int) -> bytes:
+        with _failures():
+            return await self._threads.run(syscalls.read_all, self._fd, offset, size)
+
+    async def flush(self) -> None:
+        if self._strict:
+            with _failures():
+                await self._threads.run(syscalls.flush_file, self._fd)
+
+
+class LocalStore(DataStore, Concatenates, HasFiles):
+    """
+    Keeps uploads as files below the data directory, sharded by the first digits of the id.
+
+    Args:
+        layout: Where the files go; `prepare_directories` has been there.
+        strict: Flush files and directories; without it a power cut may cost what was
+            acknowledged in the last half minute.
+    """
+
+    def __init__(self, layout: Layout, *, strict: bool) -> None:
+        self._layout = layout
+        self._strict = strict
+        self._threads = _Threads()
+
+    def file_of(self, upload_id: str) -> Path:
+        return self._layout.file_of(upload_id)
+
+    async def allocate(self, upload_id: str, length: int | None) -> None:
+        with _failures():
+            await self._threads.run(self._allocate, self.file_of(upload_id), length or 0)
+
+    def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
+        return self._open(self.file_of(upload_id))
+
+    @asynccontextmanager
+    async def _open(self, path: Path) -> AsyncIterator[Data]:
+        with _failures():
+            fd = await self._threads.run(os.open, path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield LocalData(fd, self._threads, strict=self._strict)
+        finally:
+            await self._threads.run(os.close, fd)
+
+    async def remove(self, upload_id: str) -> int:
+        with _failures():
+            return await self._threads.run(self._remove, self.file_of(upload_id))
+
+    async def size(self, upload_id: str) -> int | None:
+        try:
+            with _failures():
+                return (await aiofiles.os.stat(self.file_of(upload_id))).st_size
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
+    async def stored(self) -> AsyncIterator[StoredData]:
+        for shard in self._layout.shards():
+            with _failures():
+                found = await self._threads.run(_list_shard, shard)
+            for data in found:
+                yield data
+
+    async def free_bytes(self) -> int | None:
+        with _failures():
+            status = await aiofiles.os.statvfs(self._layout.uploads)
+        return status.f_bavail * status.f_frsize
+
+    async def concatenate(self, final_id: str, parts: Sequence[tuple[str, int]]) -> None:
+        sources = [(self.file_of(part_id), length) for part_id, length in parts]
+        with _failures():
+            await self._threads.run(self._concatenate, self.file_of(final_id), sources)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.close)
+
+    def _allocate(self, path: Path, length: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            syscalls.reserve(fd, length)
+        except OSError:
+            path.unlink()
+            raise
+        finally:
+            os.close(fd)
+        if self._strict:
+            syscalls.flush_directory(path.parent)
+
+    def _remove(self, path: Path) -> int:
+        with suppress(FileNotFoundError):
+            size = path.stat().st_size
+            path.unlink()
+            return size
+        return 0
+
+    def _concatenate(self, path: Path, parts: list[tuple[Path, int]]) -> None:
+        target = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            offset = 0
+            for source_path, length in parts:
+                source = os.open(source_path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    syscalls.copy_range(source, target, offset, length)
+                finally:
+                    os.close(source)
+                offset += length
+            if self._strict:
+                syscalls.flush_file(target)
+        finally:
+            os.close(target)
+
+
+def prepare_directories(layout: Layout) -> None:
+    """
+    Make the data directory and its shards, durably; readable by the server's user alone.
+
+    Raises:
+        OSError: One cannot be made.
+    """
+    if not layout.root.exists():
+        layout.root.mkdir(parents=True, mode=0o750)
+        syscalls.flush_directory(layout.root.resolve().parent)
+    for directory in (layout.uploads, *layout.shards()):
+        directory.mkdir(exist_ok=True, mode=0o700)
+    syscalls.flush_directory(layout.uploads)
+    syscalls.flush_directory(layout.root)
+
+
+def _list_shard(shard: Path) -> list[StoredData]:
+    found = []
+    with os.scandir(shard) as entries:
+        for entry in entries:
+            if not is_upload_id(entry.name):
+                continue  # not ours: left alone, and never removed
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                found.append(StoredData(entry.name, status.st_size, status.st_mtime))
+    return found

@@ -1,0 +1,95 @@
+"""Keeps uploads in memory, for tests and demos: what a crash leaves is nothing at all."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from tusd_py.errors import StorageError, StorageFull
+from tusd_py.storage.data_store import Concatenates, Data, DataStore, StoredData
+
+
+class MemoryData(Data):
+    """One upload's bytes; those written since the last flush are not in `durable` yet."""
+
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+        self.content = bytearray()
+        self.modified_at = time.time()
+
+    async def write(self, offset: int, data: memoryview) -> None:
+        end = offset + len(data)
+        self._store.make_room(max(0, end - len(self.content)))
+        if offset > len(self.content):
+            self.content.extend(bytes(offset - len(self.content)))
+        self.content[offset:end] = data
+        self.modified_at = time.time()
+
+    async def read(self, offset: int, size: int) -> bytes:
+        return bytes(self.content[offset : offset + size])
+
+    async def flush(self) -> None:
+        """Do nothing: memory is as durable as it gets."""
+
+
+class MemoryStore(DataStore, Concatenates):
+    """
+    Keeps uploads in this process.
+
+    Args:
+        capacity: Bytes of all uploads together; None for as many as the machine has.
+    """
+
+    def __init__(self, *, capacity: int | None = None) -> None:
+        self._capacity = capacity
+        self._uploads: dict[str, MemoryData] = {}
+
+    def make_room(self, more: int) -> None:
+        """Raise `StorageFull` where *more* bytes do not fit."""
+        free = self._free()
+        if free is not None and more > free:
+            raise StorageFull("The server has no room for this upload: try later.")
+
+    async def allocate(self, upload_id: str, length: int | None) -> None:
+        if upload_id in self._uploads:
+            raise StorageError("The server cannot store data at the moment: try later.")
+        self.make_room(length or 0)
+        self._uploads[upload_id] = MemoryData(self)
+
+    def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
+        return self._open(upload_id)
+
+    @asynccontextmanager
+    async def _open(self, upload_id: str) -> AsyncIterator[Data]:
+        if upload_id not in self._uploads:
+            raise StorageError("The server cannot store data at the moment: try later.")
+        yield self._uploads[upload_id]
+
+    async def remove(self, upload_id: str) -> int:
+        data = self._uploads.pop(upload_id, None)
+        return len(data.content) if data else 0
+
+    async def size(self, upload_id: str) -> int | None:
+        data = self._uploads.get(upload_id)
+        return len(data.content) if data else None
+
+    async def stored(self) -> AsyncIterator[StoredData]:
+        for upload_id, data in list(self._uploads.items()):
+            yield StoredData(upload_id, len(data.content), data.modified_at)
+
+    async def free_bytes(self) -> int | None:
+        return self._free()
+
+    async def concatenate(self, final_id: str, parts: Sequence[tuple[str, int]]) -> None:
+        joined = bytearray()
+        for part_id, length in parts:
+            joined += self._uploads[part_id].content[:length]
+        self.make_room(len(joined))
+        self._uploads[final_id].content[:] = joined
+
+    async def close(self) -> None:
+        self._uploads.clear()
+
+    def _free(self) -> int | None:
+        if self._capacity is None:
+            return None
+        return self._capacity - sum(len(data.content) for data in self._uploads.values())

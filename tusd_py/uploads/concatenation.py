@@ -1,0 +1,160 @@
+"""Builds a final upload from its partials."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from tusd_py.errors import StorageError, TusError
+from tusd_py.protocol.extensions import Policy
+from tusd_py.protocol.rules import check_size, decide_final, total_length
+from tusd_py.protocol.upload import Upload, UploadState
+from tusd_py.state.state_store import StateStore
+from tusd_py.storage.data_store import Concatenates, DataStore
+
+log = logging.getLogger(__name__)
+
+
+class JoinableStore(DataStore, Concatenates, Protocol):
+    """A data store that can join uploads."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A final upload's parts as they stand."""
+
+    uploads: list[Upload | None]
+
+    @property
+    def present(self) -> list[Upload] | None:
+        """Return them where none is missing."""
+        known = [upload for upload in self.uploads if upload is not None]
+        return known if len(known) == len(self.uploads) else None
+
+    @property
+    def finished(self) -> list[Upload] | None:
+        """Return them where every one is finished."""
+        known = self.present
+        return known if known and all(upload.is_finished for upload in known) else None
+
+
+class Concatenation:
+    """
+    Joins the parts of final uploads as soon as all of them are finished.
+
+    The parts stay as they are until they expire: a client whose connection broke may ask again.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: JoinableStore,
+        state: StateStore,
+        policy: Policy,
+        clock: Callable[[], float],
+        finished: Callable[[Upload], None],
+    ) -> None:
+        self._data = data
+        self._state = state
+        self._policy = policy
+        self._clock = clock
+        self._finished = finished
+        self._joining: dict[str, asyncio.Task[Upload | None]] = {}
+
+    async def decide(self, part_ids: tuple[str, ...], owner: str) -> int | None:
+        """Return the length of the final upload asked for; raises what `decide_final` does."""
+        parts = await self._find(part_ids)
+        return decide_final(parts.uploads, owner, self._policy)
+
+    async def begin(self, final: Upload) -> Upload:
+        """
+        Join a final upload that was just created, if its parts are finished.
+
+        Raises:
+            StorageError, StateError: The joining failed; the final upload is not finished.
+        """
+        parts = (await self._find(final.parts)).finished
+        if parts is None:
+            return final
+        return await self._join(final, parts) or final
+
+    async def part_finished(self, part: Upload) -> None:
+        """Join the final uploads that waited for *part* alone, in the background."""
+        for final in await self._state.unfinished_finals(part.id):
+            await self._resume(final)
+
+    async def resume_all(self) -> int:
+        """Go on with every final upload whose parts are finished; return how many there are."""
+        resumed = 0
+        for final in await self._state.unfinished_finals():
+            resumed += await self._resume(final)
+        return resumed
+
+    async def as_known(self, final: Upload) -> Upload:
+        """
+        Return *final* with its length, where that can be calculated by now.
+
+        "The Upload-Length header MUST be included if the length of the final resource can be
+        calculated at the time of the request" (tus 1.0.0, Concatenation).
+        """
+        if final.length is not None:
+            return final
+        parts = (await self._find(final.parts)).present
+        return final if parts is None else replace(final, length=total_length(parts))
+
+    async def close(self) -> None:
+        """Wait for the joining that is under way; the rest is resumed at the next start."""
+        await asyncio.gather(*self._joining.values(), return_exceptions=True)
+
+    async def _find(self, part_ids: tuple[str, ...]) -> _Parts:
+        now = self._clock()
+        found = await self._state.find_all(part_ids)
+        return _Parts([None if part and part.has_expired(now) else part for part in found])
+
+    async def _resume(self, final: Upload) -> bool:
+        parts = (await self._find(final.parts)).finished
+        if parts is None:
+            return False
+        self._start(final, parts).add_done_callback(_report)
+        return True
+
+    async def _join(self, final: Upload, parts: list[Upload]) -> Upload | None:
+        # Shielded: the client that asked may go, but a joining under way is worth finishing.
+        return await asyncio.shield(self._start(final, parts))
+
+    def _start(self, final: Upload, parts: list[Upload]) -> "asyncio.Task[Upload | None]":
+        task = self._joining.get(final.id)
+        if task is None:
+            task = asyncio.create_task(self._copy(final, parts))
+            self._joining[final.id] = task
+            task.add_done_callback(lambda _: self._joining.pop(final.id, None))
+        return task
+
+    async def _copy(self, final: Upload, parts: list[Upload]) -> Upload | None:
+        length = total_length(parts)
+        if length is None:
+            raise StorageError("A finished part has no length.")
+        check_size(length, self._policy)
+        await self._data.concatenate(final.id, [(part.id, part.offset) for part in parts])
+        finished = await self._state.finish_final(final.id, length, self._clock())
+        if finished is None:
+            await self._data.remove(final.id)  # it was terminated meanwhile
+        else:
+            self._finished(finished)
+        return finished
+
+
+def new_final(template: Upload, length: int | None, parts: tuple[str, ...]) -> Upload:
+    """Return *template* as a final upload of *parts* that waits for being joined."""
+    return replace(template, length=length, parts=parts, state=UploadState.CONCATENATING)
+
+
+def _report(task: "asyncio.Task[Upload | None]") -> None:
+    if task.cancelled():
+        return
+    error = task.exception()
+    if isinstance(error, TusError):
+        log.error("A final upload could not be joined and is tried again later: %s", error.message)
+    elif error is not None:
+        log.error("A final upload could not be joined.", exc_info=error)

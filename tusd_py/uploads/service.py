@@ -1,0 +1,277 @@
+"""Tells each verb in order: lock, find, decide, ask, write, commit."""
+
+from collections.abc import Callable
+
+from tusd_py.errors import (
+    Disconnected,
+    IdleTimeout,
+    InvalidBody,
+    StorageError,
+    TusError,
+    UploadNotFound,
+)
+from tusd_py.events import (
+    Listener,
+    UploadAdvanced,
+    UploadCreated,
+    UploadFinished,
+    UploadTerminated,
+)
+from tusd_py.locks.locker import Locker
+from tusd_py.protocol.extensions import Policy
+from tusd_py.protocol.requests import Append, Create, Payload
+from tusd_py.protocol.rules import check_living, decide_append, decide_create, first_chunk
+from tusd_py.protocol.upload import Upload, UploadState
+from tusd_py.state.state_store import StateStore
+from tusd_py.storage.data_store import DataStore
+from tusd_py.uploads.admission import Admission
+from tusd_py.uploads.concatenation import Concatenation, new_final
+from tusd_py.uploads.expiration import Sweeper, SweepReport
+from tusd_py.uploads.writer import Body, Writer, Written
+
+
+class UploadService:
+    """
+    What can be done with uploads, for clients and for operators.
+
+    A client's verbs take an *owner*: uploads of others do not exist for it.
+
+    Every verb raises `StateError` and `StorageError` where those parts fail; what was
+    acknowledged before stays true.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts it joins, by name
+        self,
+        *,
+        state: StateStore,
+        data: DataStore,
+        locks: Locker,
+        writer: Writer,
+        admission: Admission,
+        concatenation: Concatenation,
+        sweeper: Sweeper,
+        policy: Policy,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        listener: Listener,
+    ) -> None:
+        self.policy = policy
+        self.data = data
+        self._state = state
+        self._locks = locks
+        self._writer = writer
+        self._admission = admission
+        self._concatenation = concatenation
+        self._sweeper = sweeper
+        self._clock = clock
+        self._new_id = new_id
+        self._tell = listener
+
+    async def create(self, request: Create, owner: str, body: Body) -> Upload:
+        """
+        Make an upload, with its first chunk where one came along.
+
+        It is durable before it is returned. Where its first chunk is refused, or the client is
+        gone before it could learn the URL, nothing is left of it.
+
+        Raises:
+            UploadTooLarge, StorageFull: There is no room by the rules, or on the disk.
+            InvalidPart, PartUnfinished: The final upload's parts are not right.
+            ProtocolError, TransferEnded: What `append` raises for the first chunk.
+        """
+        decide_create(request, self.policy)
+        if request.concat is not None and request.concat.parts is not None:
+            length = await self._concatenation.decide(request.concat.parts, owner)
+            upload = new_final(self._draft(request, owner), length, request.concat.parts)
+            return await self._create_final(upload)
+        upload = self._draft(request, owner)
+        await self._allocate(upload)
+        if request.payload is not None:
+            upload = await self._write_first(upload, request.payload, body)
+        if upload.is_finished:
+            await self._after_finish(upload)
+        return upload
+
+    async def append(self, request: Append, owner: str, body: Body) -> Upload:
+        """
+        Write *body* at the offset the client named and return the upload as committed.
+
+        Bytes are durable before the offset counts them: a crash costs only what was never
+        promised. Bytes that arrived in order before the transfer ended are kept.
+
+        Raises:
+            UploadNotFound, UploadGone, FinalUploadImmutable: It takes no bytes.
+            OffsetMismatch: The upload is elsewhere; the client asks with HEAD and resumes there.
+            ChecksumMismatch: The chunk did not survive the journey; nothing of it was kept.
+            UploadTooLarge: The body goes past the end; nothing past it was kept.
+            TransferEnded: The body broke off, or another request took over.
+            LockTimeout: Whoever holds the upload did not let go.
+        """
+        async with self._locks.hold(request.upload_id) as hold:
+            upload = await self._find(request.upload_id, owner)
+            chunk = decide_append(request, upload, self.policy)
+            if upload.length is None:
+                await self._admission.admit(request.payload.length or 0)
+            written = await self._writer.write(upload, chunk, body, hold)
+        await self._after_write(upload, written)
+        if written.ended is not None:
+            raise written.ended
+        return written.upload
+
+    async def inspect(self, upload_id: str, owner: str) -> Upload:
+        """
+        Return the upload as it stands, after whoever was writing to it has let go.
+
+        So the offset is one at which the client can really resume.
+
+        Raises:
+            UploadNotFound, UploadGone, LockTimeout: As for `append`.
+        """
+        async with self._locks.hold(upload_id):
+            upload = await self._find(upload_id, owner)
+        if upload.state is UploadState.CONCATENATING:
+            return await self._concatenation.as_known(upload)
+        return upload
+
+    async def terminate(self, upload_id: str, owner: str) -> None:
+        """
+        Remove the upload for good; a writer is asked to leave first.
+
+        Raises:
+            UploadNotFound, UploadGone, LockTimeout: As for `append`.
+        """
+        async with self._locks.hold(upload_id):
+            upload = await self._find(upload_id, owner)
+            await self._remove(upload)
+
+    async def finished(self, upload_id: str, owner: str) -> Upload:
+        """Return a finished upload for reading, without disturbing anybody; or `UploadNotFound`."""
+        upload = await self._find(upload_id, owner)
+        if not upload.is_finished or upload.is_partial:
+            raise UploadNotFound
+        return upload
+
+    # --- For operators: every owner's uploads ---
+
+    async def list_uploads(
+        self, *, state: UploadState | None = None, owner: str | None = None, limit: int = 1000
+    ) -> list[Upload]:
+        """Return up to *limit* uploads, the newest first."""
+        return await self._state.list_uploads(state=state, owner=owner, limit=limit)
+
+    async def show(self, upload_id: str) -> Upload:
+        """Return an upload or its tombstone; or raise `UploadNotFound`."""
+        upload = await self._state.find(upload_id)
+        if upload is None:
+            raise UploadNotFound
+        return upload
+
+    async def remove(self, upload_id: str) -> None:
+        """
+        Remove an upload, also from another process than the server's.
+
+        The state goes first: a writer's next commit then fails, and its bytes go with the file.
+
+        Raises:
+            UploadNotFound: There is none.
+        """
+        await self._remove(await self.show(upload_id))
+
+    async def sweep(self, *, dry_run: bool) -> SweepReport:
+        """Remove what has expired and what belongs to nobody; with *dry_run*, only count it."""
+        return await self._sweeper.sweep(dry_run=dry_run)
+
+    def stop(self) -> None:
+        """Ask every writer to commit what it has and to leave."""
+        self._locks.stop()
+
+    # --- The steps ---
+
+    def _draft(self, request: Create, owner: str) -> Upload:
+        """Return the upload asked for; one of no bytes is finished as soon as it is there."""
+        now = self._clock()
+        finished = request.length == 0
+        concat = None if request.concat is None else request.concat.header
+        keeps = finished and concat is None
+        return Upload(
+            id=self._new_id(),
+            owner=owner,
+            length=request.length,
+            metadata=request.metadata,
+            concat=concat,
+            state=UploadState.FINISHED if finished else UploadState.OPEN,
+            created_at=now,
+            touched_at=now,
+            expires_at=None if keeps else self.policy.expiration.expires_at(now, now),
+            finished_at=now if finished else None,
+        )
+
+    async def _allocate(self, upload: Upload) -> None:
+        """Make data and state, in this order: a crash in between leaves empty data, no promise."""
+        await self._admission.admit(upload.length or 0)
+        await self.data.allocate(upload.id, upload.length)
+        try:
+            await self._state.create(upload)
+        except TusError:
+            await self.data.remove(upload.id)
+            raise
+        self._tell(UploadCreated(upload))
+
+    async def _write_first(self, upload: Upload, payload: Payload, body: Body) -> Upload:
+        """Write the chunk that came with the creation; leave nothing where that is in vain."""
+        try:
+            async with self._locks.hold(upload.id) as hold:
+                chunk = first_chunk(upload, payload, self.policy)
+                written = await self._writer.write(upload, chunk, body, hold)
+            if isinstance(written.ended, Disconnected | IdleTimeout | InvalidBody | StorageError):
+                # The client never learns the URL, so nobody could ever resume here.
+                raise written.ended
+        except TusError:
+            await self._remove(upload)
+            raise
+        # Cut short by the server's own wish, the upload is still right: the client learns its
+        # URL and its offset, and goes on from there.
+        if not written.upload.is_finished:
+            self._tell(UploadAdvanced(written.upload))
+        return written.upload
+
+    async def _create_final(self, upload: Upload) -> Upload:
+        await self._allocate(upload)
+        try:
+            return await self._concatenation.begin(upload)
+        except TusError:
+            await self._remove(upload)
+            raise
+
+    async def _after_write(self, before: Upload, written: Written) -> None:
+        if written.upload.is_finished and not before.is_finished:
+            await self._after_finish(written.upload)
+        elif written.upload.offset > before.offset:
+            self._tell(UploadAdvanced(written.upload))
+
+    async def _after_finish(self, upload: Upload) -> None:
+        self._tell(UploadFinished(upload))
+        if upload.is_partial:
+            await self._concatenation.part_finished(upload)
+
+    async def _find(self, upload_id: str, owner: str) -> Upload:
+        upload = await self._state.find(upload_id)
+        if upload is None or upload.owner != owner:
+            raise UploadNotFound
+        check_living(upload, self._clock())
+        return upload
+
+    async def _remove(self, upload: Upload) -> None:
+        # A crash in between leaves data without an owner, which the sweeper finds.
+        if await self._state.remove(upload.id):
+            self._tell(UploadTerminated(upload))
+        await self.data.remove(upload.id)
+
+
+def tell_finished(listener: Listener) -> Callable[[Upload], None]:
+    """Return what tells *listener* that a final upload is joined."""
+
+    def tell(upload: Upload) -> None:
+        listener(UploadFinished(upload))
+
+    return tell

@@ -1,0 +1,5 @@
+"""
+A request enters, and aiohttp stops here.
+
+Each verb is handled in a few lines: parse, call the service, describe.
+"""

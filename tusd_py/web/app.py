@@ -1,0 +1,40 @@
+"""Puts finished parts onto an application: routes, the closing of connections, health."""
+
+from aiohttp import hdrs, web
+
+from tusd_py.web.body import leave_expectation, must_close
+from tusd_py.web.connection import is_ours
+from tusd_py.web.middleware import Endpoint
+
+
+def mount(app: web.Application, prefix: str, endpoint: Endpoint) -> None:
+    """
+    Let *endpoint* answer everything below *prefix* (which ends with a slash), and *prefix*
+    itself with or without its last slash.
+    """
+    paths = [prefix + "{tail:.*}"]
+    if prefix != "/":
+        paths.append(prefix.rstrip("/"))
+    for path in paths:
+        app.router.add_route("*", path, endpoint.__call__, expect_handler=leave_expectation)
+    app.on_response_prepare.append(_close_after_chunked)
+
+
+def add_health(app: web.Application) -> None:
+    """Answer GET /healthz with 200 while the server can answer at all."""
+    app.router.add_get("/healthz", _health)
+
+
+async def _health(_: web.Request) -> web.Response:
+    return web.Response(text="ok\n", headers={hdrs.CACHE_CONTROL: "no-store"})
+
+
+async def _close_after_chunked(request: web.Request, response: web.StreamResponse) -> None:
+    """
+    Close after chunked bodies that any route of a foreign server took (see `must_close`).
+
+    A trailer that was sent to some other route must not become a header of a request to ours.
+    """
+    if not is_ours(request) and must_close(request):
+        response.force_close()
+        response.headers[hdrs.CONNECTION] = "close"

@@ -1,0 +1,125 @@
+"""Fills buffers from a request's body, telling silence, disconnect and broken framing apart."""
+
+import asyncio
+
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
+
+from tusd_py.errors import Disconnected, IdleTimeout, InvalidBody, TransferEnded
+from tusd_py.protocol.upload import MAX_LENGTH
+from tusd_py.uploads.writer import Body
+from tusd_py.web.connection import ReceivedBody, arrived, buffered, is_ours
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class RequestBody(Body):
+    """
+    Reads through aiohttp's stream, on any server that carries our routes.
+
+    Args:
+        request: Whose body it is.
+        idle_timeout: How many seconds of silence end it.
+    """
+
+    def __init__(self, request: web.Request, *, idle_timeout: float) -> None:
+        self._request = request
+        self._content = request.content
+        self._idle_timeout = idle_timeout
+        self._interruption: TransferEnded | None = None
+        self._alarm: asyncio.Timeout | None = None
+        self._must_continue = expects_continue(request)
+        self._may_read = MAX_LENGTH  # bytes, until an interruption sets a bound
+
+    async def read_into(self, buffer: memoryview) -> int:
+        data = arrived(self._content, min(len(buffer), self._may_read))
+        if not data:
+            if self._interruption is not None:
+                raise self._interruption
+            data = await self._wait(len(buffer))
+        self._may_read -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def interrupt(self, reason: TransferEnded) -> None:
+        if self._interruption is not None:
+            return
+        self._interruption = reason
+        # What has arrived by now is still taken, so that nothing has to be sent twice.
+        self._may_read = buffered(self._content)
+        if self._alarm is not None:
+            self._alarm.reschedule(asyncio.get_running_loop().time())
+
+    def trailer(self, name: str) -> str | None:
+        if not isinstance(self._content, ReceivedBody):
+            return None
+        return self._content.trailers.get(name)
+
+    async def _wait(self, limit: int) -> bytes:
+        try:
+            await self._invite()
+            async with asyncio.timeout(self._idle_timeout) as self._alarm:
+                return await self._content.read(limit)
+        except TimeoutError:
+            raise self._interruption or IdleTimeout from None
+        except web.RequestPayloadError as error:
+            raise InvalidBody(f"The body is broken: {error}.") from error
+        except (ConnectionError, RuntimeError) as error:
+            # RuntimeError is what aiohttp raises for a read that begins after the disconnect.
+            raise Disconnected from error
+        finally:
+            self._alarm = None
+
+    async def _invite(self) -> None:
+        """
+        Ask for the body of a client that waits to be asked.
+
+        Only now, when every check of the head is passed: "early feedback from the Server on
+        whether it will accept the creation request" is what Expect is for (tus 1.0.0).
+        """
+        if self._must_continue:
+            self._must_continue = False
+            if not self._content.at_eof():
+                await self._request.writer.write(_CONTINUE)
+                # aiohttp takes a started response for a finished one; this was only a hint.
+                self._request.writer.output_size = 0
+
+
+def expects_continue(request: web.BaseRequest) -> bool:
+    """
+    Tell whether the client waits for "100 Continue" before it sends the body.
+
+    "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that
+    expectation" (RFC 9110, section 10.1.1).
+    """
+    expectation = request.headers.get(hdrs.EXPECT, "").strip().lower()
+    return expectation == "100-continue" and request.version >= HttpVersion11
+
+
+async def leave_expectation(request: web.Request) -> web.StreamResponse | None:
+    """Let the body decide when to ask for itself, where aiohttp would ask before every check."""
+    expectation = request.headers.get(hdrs.EXPECT, "").strip().lower()
+    if expectation != "100-continue":
+        raise web.HTTPExpectationFailed(text="Expect: only 100-continue is understood.\n")
+    return None
+
+
+def must_close(request: web.BaseRequest) -> bool:
+    """
+    Tell whether nothing on this connection can be trusted to be the next request.
+
+    So it is after a body whose framing is broken or not understood; after one that was asked for
+    with "Expect" and not read, for the client may send that or its next request; and after a
+    chunked one on a server that is not ours, for aiohttp would present its trailers as headers of
+    the next request.
+    """
+    content = request.content
+    if content.exception() is not None:
+        return True
+    if expects_continue(request) and not content.is_eof():
+        return True
+    coding = request.headers.get(hdrs.TRANSFER_ENCODING)
+    if coding is None:
+        return False
+    proper = coding.strip().lower() == "chunked" and request.version >= HttpVersion11
+    return not (proper and is_ours(request))

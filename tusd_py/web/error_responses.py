@@ -1,0 +1,105 @@
+"""Turns a failure into status, headers and body; nothing else does."""
+
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+
+from tusd_py.errors import (
+    LockTimeout,
+    MethodNotAllowed,
+    OffsetMismatch,
+    ProtocolError,
+    ServerStopping,
+    StateError,
+    StorageError,
+    StorageFull,
+    TransferEnded,
+    TusError,
+    UnsupportedVersion,
+)
+from tusd_py.protocol.headers import TUS_VERSION, UPLOAD_OFFSET, VERSION
+
+#: What a retry can cure is 423 or 5xx, for tus-js-client takes any other 4xx but 409 as final.
+#: The first class that fits counts, so the special ones come first.
+_STATUSES: tuple[tuple[type[TusError], int], ...] = (
+    (LockTimeout, HTTPStatus.LOCKED),
+    (ServerStopping, HTTPStatus.SERVICE_UNAVAILABLE),
+    (TransferEnded, HTTPStatus.LOCKED),
+    (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
+    (StorageError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (StateError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+_MISMATCH_REASON = {460: "Checksum Mismatch"}
+
+
+class Bug(TusError):
+    """An exception that nobody expected; the log has the rest."""
+
+    code = "internal_error"
+
+    def __init__(self) -> None:
+        super().__init__("The server failed on this request; its log says why.")
+
+
+def describe_error(error: TusError, request: web.BaseRequest, request_id: str) -> web.Response:
+    """
+    Return the response that tells *error*: a problem document (RFC 9457), or plain text where
+    the client prefers that.
+
+    It holds the error's code and message and the request's id; never a path, a statement or a
+    traceback.
+    """
+    status = status_of(error, request.method)
+    reason = _MISMATCH_REASON.get(status)
+    headers = _headers(error)
+    if _prefers_text(request):
+        text = f"{status} {error.code}: {error.message}\nRequest id: {request_id}\n"
+        return web.Response(status=status, reason=reason, text=text, headers=headers)
+    document = {
+        "type": "about:blank",
+        "title": reason or HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.message,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    return web.json_response(
+        document,
+        status=status,
+        reason=reason,
+        headers=headers,
+        content_type="application/problem+json",
+    )
+
+
+def status_of(error: TusError, method: str) -> int:
+    """
+    Return the status for *error*.
+
+    On HEAD all that a retry can cure is 423: tus-js-client gives the upload up and starts from
+    zero at any other status that is not 2xx.
+    """
+    if isinstance(error, ProtocolError):
+        return error.status
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return HTTPStatus.LOCKED if method == hdrs.METH_HEAD else status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _headers(error: TusError) -> dict[str, str]:
+    if isinstance(error, OffsetMismatch):
+        return {UPLOAD_OFFSET: str(error.offset)}
+    if isinstance(error, UnsupportedVersion):
+        return {TUS_VERSION: VERSION}
+    if isinstance(error, MethodNotAllowed):
+        return {hdrs.ALLOW: ", ".join(error.allowed)}
+    if isinstance(error, ServerStopping):
+        return {hdrs.RETRY_AFTER: "1"}
+    return {}
+
+
+def _prefers_text(request: web.BaseRequest) -> bool:
+    """Tell whether Accept asks for plain text and does not also take JSON."""
+    accept = request.headers.get(hdrs.ACCEPT, "*/*").lower()
+    return "text/plain" in accept and "json" not in accept

@@ -1,0 +1,97 @@
+"""Does what every request needs: request id, errors, CORS, the version, the access log."""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import hdrs, web
+
+from tusd_py.errors import Disconnected, IdleTimeout, TusError
+from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
+from tusd_py.web.body import must_close
+from tusd_py.web.cors import Cors
+from tusd_py.web.error_responses import Bug, describe_error
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = "X-Request-ID"
+#: A client may name its request, so that its log and ours can be laid side by side; but only
+#: with characters that no log and no header trips over.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Endpoint:
+    """Wraps a handler with what every request needs, on whatever application it is mounted."""
+
+    def __init__(self, handle: Handle, cors: Cors) -> None:
+        self._handle = handle
+        self._cors = cors
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Return the handler's response, or the description of its failure; never raises."""
+        started = time.monotonic()
+        request_id = _request_id(request)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response, code = await self._respond(request, request_id)
+            response.headers[REQUEST_ID] = request_id
+            response.headers[TUS_RESUMABLE] = VERSION
+            response.headers[hdrs.SERVER] = "tusd-py"  # the versions below are nobody's business
+            response.headers.update(self._cors.headers(request))
+            if must_close(request):
+                response.force_close()
+            _log_access(request, response.status, code, time.monotonic() - started)
+        return response
+
+    async def _respond(
+        self, request: web.Request, request_id: str
+    ) -> tuple[web.StreamResponse, str | None]:
+        try:
+            return await self._handle(request), None
+        except IdleTimeout as error:
+            # No status would be right: tus-js-client takes a 4xx as final, and a client that
+            # hangs reads none. It finds the connection closed, and resumes.
+            if request.transport is not None:
+                request.transport.close()
+            return describe_error(error, request, request_id), error.code
+        except TusError as error:
+            if error.__cause__ is not None and not isinstance(error, Disconnected):
+                log.error("%s", error.message, exc_info=error.__cause__)
+            return describe_error(error, request, request_id), error.code
+        except web.HTTPException as refusal:
+            # An application that mounts us refused the request in its own words.
+            return _as_response(refusal), "refused"
+        except Exception:
+            log.exception("A bug: please report it with this traceback.")
+            return describe_error(Bug(), request, request_id), Bug.code
+
+
+def _request_id(request: web.BaseRequest) -> str:
+    given = request.headers.get(REQUEST_ID, "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _as_response(refusal: web.HTTPException) -> web.Response:
+    headers = {name: value for name, value in refusal.headers.items() if name != "Content-Length"}
+    return web.Response(
+        status=refusal.status, reason=refusal.reason, body=refusal.body, headers=headers
+    )
+
+
+def _log_access(request: web.BaseRequest, status: int, code: str | None, seconds: float) -> None:
+    log.info(
+        "%s %s %d",
+        request.method,
+        request.rel_url.raw_path,
+        status,
+        extra={
+            "code": code,
+            "remote": request.remote,
+            "received": request.content.total_bytes,
+            "seconds": round(seconds, 4),
+        },
+    )
