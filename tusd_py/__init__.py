@@ -3,6 +3,32 @@ A resumable-upload server that speaks tus 1.0.0.
 
 An offset that a client has been told is never lost: its bytes are durable before the state
 store commits it, and the commit is durable before the answer leaves.
+
+`create_app` and `add_tus_routes` put it into a Python service; docs/embedding.md shows how.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tusd_py.config.model import Settings
+    from tusd_py.server import add_tus_routes, create_app
+    from tusd_py.web.connection import make_runner
+
 __version__ = "0.1.0"
+__all__ = ["Settings", "__version__", "add_tus_routes", "create_app", "make_runner"]
+
+_PLACES = {
+    "Settings": "tusd_py.config.model",
+    "add_tus_routes": "tusd_py.server",
+    "create_app": "tusd_py.server",
+    "make_runner": "tusd_py.web.connection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: the command line needs few of them."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - as late as what it imports
+
+    return getattr(import_module(_PLACES[name]), name)

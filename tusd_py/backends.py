@@ -1,11 +1,16 @@
 """Builds the part that a configured name means; the one file that chooses implementations."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tusd_py.config.model import Settings
+from tusd_py.locks.locker import Locker
 from tusd_py.locks.memory import MemoryLocker
 from tusd_py.state.sqlite import open_sqlite
 from tusd_py.state.state_store import StateStore
+from tusd_py.storage.data_directory import only_server, prepare_directories
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.local import LocalStore
 from tusd_py.uploads.concatenation import JoinableStore
@@ -25,24 +30,35 @@ class Backends:
 
     state: StateStore
     data: JoinableStore
-    locks: MemoryLocker
+    locks: Locker
     new_state: bool
 
-    async def close(self) -> None:
-        """Close the parts, the state last."""
-        await self.data.close()
-        await self.state.close()
 
-
-async def open_backends(settings: Settings, layout: Layout) -> Backends:
+@asynccontextmanager
+async def open_backends(settings: Settings, *, exclusive: bool) -> AsyncIterator[Backends]:
     """
-    Open everything below the data directory, whose directories exist.
+    Open everything below the data directory, and close it afterwards, the state last.
+
+    Args:
+        settings: What is where.
+        exclusive: Whether to be its one server, and to make it where it is not there.
 
     Raises:
-        DataDirectoryError: It cannot be used.
+        DataDirectoryError: It cannot be used, or another server uses it.
     """
+    layout = Layout(settings.data_dir)
     strict = settings.durability == "strict"
-    new_state = not layout.state_file.exists()
-    state = await open_sqlite(layout.state_file, strict=strict)
-    locks = MemoryLocker(first_epoch=await state.highest_epoch() + 1, timeout=settings.lock_timeout)
-    return Backends(state, LocalStore(layout, strict=strict), locks, new_state)
+    with ExitStack() as stack:
+        if exclusive:
+            await asyncio.to_thread(prepare_directories, layout)
+            stack.enter_context(only_server(layout))
+        new_state = not layout.state_file.exists()
+        state = await open_sqlite(layout.state_file, strict=strict)
+        data = LocalStore(layout, strict=strict)
+        try:
+            first_epoch = await state.highest_epoch() + 1
+            locks = MemoryLocker(first_epoch=first_epoch, timeout=settings.lock_timeout)
+            yield Backends(state, data, locks, new_state)
+        finally:
+            await data.close()
+            await state.close()

@@ -175,22 +175,6 @@ class LocalStore(DataStore, Concatenates, HasFiles):
             os.close(target)
 
 
-def prepare_directories(layout: Layout) -> None:
-    """
-    Make the data directory and its shards, durably; readable by the server's user alone.
-
-    Raises:
-        OSError: One cannot be made.
-    """
-    if not layout.root.exists():
-        layout.root.mkdir(parents=True, mode=0o750)
-        syscalls.flush_directory(layout.root.resolve().parent)
-    for directory in (layout.uploads, *layout.shards()):
-        directory.mkdir(exist_ok=True, mode=0o700)
-    syscalls.flush_directory(layout.uploads)
-    syscalls.flush_directory(layout.root)
-
-
 def _list_shard(shard: Path) -> list[StoredData]:
     found = []
     with os.scandir(shard) as entries:

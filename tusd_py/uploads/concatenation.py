@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tusd_py.errors import StorageError, TusError
+from tusd_py.events import Listener, UploadFinished
 from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.rules import check_size, decide_final, total_length
 from tusd_py.protocol.upload import Upload, UploadState
@@ -53,13 +54,13 @@ class Concatenation:
         state: StateStore,
         policy: Policy,
         clock: Callable[[], float],
-        finished: Callable[[Upload], None],
+        listener: Listener,
     ) -> None:
         self._data = data
         self._state = state
         self._policy = policy
         self._clock = clock
-        self._finished = finished
+        self._tell = listener
         self._joining: dict[str, asyncio.Task[Upload | None]] = {}
 
     async def decide(self, part_ids: tuple[str, ...], owner: str) -> int | None:
@@ -141,7 +142,7 @@ class Concatenation:
         if finished is None:
             await self._data.remove(final.id)  # it was terminated meanwhile
         else:
-            self._finished(finished)
+            self._tell(UploadFinished(finished))
         return finished
 
 

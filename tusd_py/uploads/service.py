@@ -266,12 +266,3 @@ class UploadService:
         if await self._state.remove(upload.id):
             self._tell(UploadTerminated(upload))
         await self.data.remove(upload.id)
-
-
-def tell_finished(listener: Listener) -> Callable[[Upload], None]:
-    """Return what tells *listener* that a final upload is joined."""
-
-    def tell(upload: Upload) -> None:
-        listener(UploadFinished(upload))
-
-    return tell
