@@ -136,8 +136,8 @@ async def _serve(settings: Settings) -> None:
 
 def _greet(settings: Settings, port: int) -> None:
     """Tell people where to upload to and what to try; standard output is for this alone."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
-    url = settings.public_url or f"http://{host}:{port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    url = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     uploads = url.rstrip("/") + settings.base_path
     print(
         f"Uploads: {uploads}\n"

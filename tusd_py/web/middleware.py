@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import hdrs, web
 
-from tusd_py.errors import Disconnected, IdleTimeout, TusError
+from tusd_py.errors import IdleTimeout, StateError, StorageError, TusError
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
 from tusd_py.web.body import must_close
 from tusd_py.web.cors import Cors
@@ -59,7 +59,7 @@ class Endpoint:
                 request.transport.close()
             return describe_error(error, request, request_id), error.code
         except TusError as error:
-            if error.__cause__ is not None and not isinstance(error, Disconnected):
+            if isinstance(error, StorageError | StateError):
                 log.error("%s", error.message, exc_info=error.__cause__)
             return describe_error(error, request, request_id), error.code
         except web.HTTPException as refusal:
