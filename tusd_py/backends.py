@@ -10,7 +10,7 @@ from tusd_py.locks.locker import Locker
 from tusd_py.locks.memory import MemoryLocker
 from tusd_py.state.sqlite import open_sqlite
 from tusd_py.state.state_store import StateStore
-from tusd_py.storage.data_directory import only_server, prepare_directories
+from tusd_py.storage.data_directory import only_server, prepare_directories, refuse_lost_state
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.local import LocalStore
 from tusd_py.uploads.concatenation import JoinableStore
@@ -25,13 +25,11 @@ class Backends:
         state: Keeps what is known of uploads.
         data: Keeps their bytes.
         locks: Keeps their writers apart.
-        new_state: Whether the state was made just now.
     """
 
     state: StateStore
     data: JoinableStore
     locks: Locker
-    new_state: bool
 
 
 @asynccontextmanager
@@ -52,13 +50,13 @@ async def open_backends(settings: Settings, *, exclusive: bool) -> AsyncIterator
         if exclusive:
             await asyncio.to_thread(prepare_directories, layout)
             stack.enter_context(only_server(layout))
-        new_state = not layout.state_file.exists()
-        state = await open_sqlite(layout.state_file, strict=strict)
+            await asyncio.to_thread(refuse_lost_state, layout)
+        state = await open_sqlite(layout.state_file, strict=strict, create=exclusive)
         data = LocalStore(layout, strict=strict)
         try:
             first_epoch = await state.highest_epoch() + 1
             locks = MemoryLocker(first_epoch=first_epoch, timeout=settings.lock_timeout)
-            yield Backends(state, data, locks, new_state)
+            yield Backends(state, data, locks)
         finally:
             await data.close()
             await state.close()

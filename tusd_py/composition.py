@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from tusd_py.backends import Backends, open_backends
 from tusd_py.config.model import Settings
+from tusd_py.errors import TusError
 from tusd_py.logs import log_event
 from tusd_py.protocol.expiration import Expiration
 from tusd_py.protocol.extensions import Extension, Policy, decide_extensions
@@ -47,16 +48,28 @@ async def open_service(
         if not exclusive:
             yield service
             return
-        report = await recover(backends.state, backends.data, new_state=backends.new_state)
+        report = await recover(backends.state, backends.data)
         log.info("Recovered: %s", report)
         await concatenation.resume_all()
-        sweeping = asyncio.create_task(sweeper.run(settings.sweep_interval))
+        interval = settings.sweep_interval
+        keeping_house = asyncio.create_task(_keep_house(sweeper, concatenation, interval))
         try:
             yield service
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            keeping_house.cancel()
+            await asyncio.gather(keeping_house, return_exceptions=True)
             await concatenation.close()
+
+
+async def _keep_house(sweeper: Sweeper, concatenation: Concatenation, interval: float) -> None:
+    """Every *interval* seconds, remove what is over and go on with what was left undone."""
+    while True:
+        await asyncio.sleep(interval)
+        try:
+            await sweeper.sweep_routinely()
+            await concatenation.resume_all()
+        except TusError as error:
+            log.error("Housekeeping failed and is tried again in %gs: %s", interval, error.message)
 
 
 def _build(

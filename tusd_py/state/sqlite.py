@@ -186,12 +186,13 @@ class SqliteStore(StateStore):
         await self._reader.close()
 
 
-async def open_sqlite(path: Path, *, strict: bool) -> SqliteStore:
+async def open_sqlite(path: Path, *, strict: bool, create: bool = True) -> SqliteStore:
     """
-    Open the state file, making or migrating it as needed.
+    Open the state file, migrating it as needed.
 
     Args:
         path: The file; its directory exists.
+        create: Whether to make it where it is missing.
         strict: Flush at every commit (synchronous=FULL); otherwise a power cut may take the
             last commits with it, while the file stays whole.
 
@@ -199,9 +200,9 @@ async def open_sqlite(path: Path, *, strict: bool) -> SqliteStore:
         DataDirectoryError: It cannot be opened, or is no state file of ours.
     """
     try:
-        writer = await asyncio.to_thread(_connect, path, strict=strict)
+        writer = await asyncio.to_thread(_connect, path, strict=strict, create=create)
         await asyncio.to_thread(migrate, writer, path.with_suffix(".lock"))
-        reader = await asyncio.to_thread(_connect, path, strict=strict)
+        reader = await asyncio.to_thread(_connect, path, strict=strict, create=False)
     except (sqlite3.Error, OSError) as error:
         raise DataDirectoryError(
             f"The state file {path} cannot be used ({error}). Check that its directory is"
@@ -212,9 +213,13 @@ async def open_sqlite(path: Path, *, strict: bool) -> SqliteStore:
     )
 
 
-def _connect(path: Path, *, strict: bool) -> sqlite3.Connection:
+def _connect(path: Path, *, strict: bool, create: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+        uri=True,
+        timeout=_BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
     )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if strict else 'NORMAL'}")

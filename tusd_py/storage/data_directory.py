@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tusd_py.errors import DataDirectoryError
 from tusd_py.storage import syscalls
@@ -29,6 +29,28 @@ def prepare_directories(layout: Layout) -> None:
             f"The data directory {layout.root} cannot be used ({error.strerror}). Make it"
             " writable for this user, or name another one with --data-dir."
         ) from error
+
+
+def refuse_lost_state(layout: Layout) -> None:
+    """
+    Refuse a directory with uploads but without the state file that owns them.
+
+    A new state file would make every one of them look like nobody's, and sweeping would remove
+    them; so this is asked before one is made.
+
+    Raises:
+        DataDirectoryError: The state file is missing, or empty, beside uploads with bytes.
+    """
+    with suppress(FileNotFoundError):
+        if layout.state_file.stat().st_size > 0:
+            return
+    uploads = sum(path.stat().st_size > 0 for path in layout.uploads.glob("??/*"))
+    if uploads:
+        raise DataDirectoryError(
+            f"The data directory {layout.root} holds {uploads} uploads, but its state file is"
+            " missing. Restore state.sqlite3 from a backup, or move the uploads directory away to"
+            " begin with an empty one."
+        )
 
 
 @contextmanager

@@ -44,7 +44,13 @@ class _Threads:
 
     async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
+        outcome = loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
+        try:
+            return await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled: whoever asked must not close the file below it.
+            await asyncio.wait([outcome])
+            raise
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
@@ -99,12 +105,18 @@ class LocalStore(DataStore, Concatenates, HasFiles):
 
     @asynccontextmanager
     async def _open(self, path: Path) -> AsyncIterator[Data]:
-        with _failures():
-            fd = await self._threads.run(os.open, path, os.O_RDWR | os.O_CLOEXEC)
+        opened: list[int] = []  # filled on the thread, so that a cancelled opening leaks nothing
+
+        def open_file() -> None:
+            opened.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+
         try:
-            yield LocalData(fd, self._threads, strict=self._strict)
+            with _failures():
+                await self._threads.run(open_file)
+            yield LocalData(opened[0], self._threads, strict=self._strict)
         finally:
-            await self._threads.run(os.close, fd)
+            for fd in opened:
+                await self._threads.run(os.close, fd)
 
     async def remove(self, upload_id: str) -> int:
         with _failures():
@@ -143,13 +155,13 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             syscalls.reserve(fd, length)
+            if self._strict:
+                syscalls.flush_directory(path.parent)
         except OSError:
             path.unlink()
             raise
         finally:
             os.close(fd)
-        if self._strict:
-            syscalls.flush_directory(path.parent)
 
     def _remove(self, path: Path) -> int:
         with suppress(FileNotFoundError):

@@ -81,6 +81,8 @@ class MemoryStore(DataStore, Concatenates):
 
     async def concatenate(self, final_id: str, parts: Sequence[tuple[str, int]]) -> None:
         joined = bytearray()
+        if not self._uploads.keys() >= {final_id, *(part_id for part_id, _ in parts)}:
+            raise StorageError("The server cannot store data at the moment: try later.")
         for part_id, length in parts:
             joined += self._uploads[part_id].content[:length]
         self.make_room(len(joined))

@@ -133,6 +133,9 @@ class Concatenation:
         return task
 
     async def _copy(self, final: Upload, parts: list[Upload]) -> Upload | None:
+        current = await self._state.find(final.id)
+        if current is None or current.state is not UploadState.CONCATENATING:
+            return current  # somebody else was quicker
         length = total_length(parts)
         if length is None:
             raise StorageError("A finished part has no length.")
@@ -140,7 +143,7 @@ class Concatenation:
         await self._data.concatenate(final.id, [(part.id, part.offset) for part in parts])
         finished = await self._state.finish_final(final.id, length, self._clock())
         if finished is None:
-            await self._data.remove(final.id)  # it was terminated meanwhile
+            await self._data.remove(final.id)  # it was terminated, or expired, meanwhile
         else:
             self._tell(UploadFinished(finished))
         return finished

@@ -1,12 +1,10 @@
 """Removes uploads whose time has come."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tusd_py.errors import TusError
 from tusd_py.events import Listener, UploadExpired
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
@@ -76,6 +74,7 @@ class Sweeper:
         self._retention = retention
         self._clock = clock
         self._tell = listener
+        self._orphans_due = 0.0
 
     async def sweep(self, *, dry_run: bool = False, orphans: bool = True) -> SweepReport:
         """Go through everything once, with or without *orphans*; with *dry_run*, only count."""
@@ -87,21 +86,14 @@ class Sweeper:
             found, orphan_bytes = await self._sweep_orphans(now, dry_run=dry_run)
         return SweepReport(expired, tombstones, found, freed + orphan_bytes)
 
-    async def run(self, interval: float) -> None:
-        """Sweep every *interval* seconds until cancelled; a failure is logged and tried again."""
-        orphans_due = 0.0
-        while True:
-            await asyncio.sleep(interval)
-            orphans = time.monotonic() >= orphans_due
-            try:
-                report = await self.sweep(orphans=orphans)
-            except TusError as error:
-                log.error("The sweep failed and is tried again in %gs: %s", interval, error.message)
-                continue
-            if orphans:
-                orphans_due = time.monotonic() + _ORPHANS_EVERY
-            if report != SweepReport():
-                log.info("Swept: %s", report)
+    async def sweep_routinely(self) -> None:
+        """Sweep, looking for orphans only now and then, and log what was removed."""
+        orphans = time.monotonic() >= self._orphans_due
+        report = await self.sweep(orphans=orphans)
+        if orphans:
+            self._orphans_due = time.monotonic() + _ORPHANS_EVERY
+        if report != SweepReport():
+            log.info("Swept: %s", report)
 
     async def _sweep_expired(self, now: float, *, dry_run: bool) -> tuple[int, int]:
         count = freed = 0

@@ -36,25 +36,20 @@ class RecoveryReport:
     damaged: int = 0
 
 
-async def recover(state: StateStore, data: DataStore, *, new_state: bool) -> RecoveryReport:
+async def recover(state: StateStore, data: DataStore) -> RecoveryReport:
     """
     Compare every upload with its data, and settle what does not agree.
 
     With `durability: strict` only *unborn* and *orphans* can come from a crash; the others mean
     that somebody, or a disk, changed the data.
 
-    Args:
-        state: The state store.
-        data: The data store.
-        new_state: Whether the state store was made just now, and so knows of no upload.
-
     Raises:
-        DataDirectoryError: State and data do not belong together; nothing was changed.
+        DataDirectoryError: There is no data of any upload; nothing was changed.
     """
     offsets = await state.offsets()
     report = RecoveryReport(uploads=len(offsets))
     sizes = {stored.upload_id: stored.size async for stored in data.stored()}
-    _refuse_strangers(offsets, sizes, new_state=new_state)
+    _refuse_lost_data(offsets, sizes)
     for upload_id, size in sizes.items():
         if upload_id in offsets:
             await _settle(upload_id, size, offsets[upload_id], state, data, report)
@@ -93,17 +88,8 @@ async def _settle(
         report.damaged += 1
 
 
-def _refuse_strangers(
-    offsets: dict[str, tuple[int, UploadState]], sizes: dict[str, int], *, new_state: bool
-) -> None:
-    """Refuse to tidy up where the tidying would destroy: one side of the directory is missing."""
-    with_bytes = sum(size > 0 for size in sizes.values())
-    if new_state and with_bytes:
-        raise DataDirectoryError(
-            f"The data directory holds {with_bytes} uploads, but its state file is missing."
-            " Restore state.sqlite3 from a backup, or move the uploads directory away to begin"
-            " with an empty one."
-        )
+def _refuse_lost_data(offsets: dict[str, tuple[int, UploadState]], sizes: dict[str, int]) -> None:
+    """Refuse to forget all uploads at once: their volume is missing, not they."""
     living = sum(state is not UploadState.EXPIRED for _, state in offsets.values())
     if living >= _SUSPICIOUS and not sizes:
         raise DataDirectoryError(
