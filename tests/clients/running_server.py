@@ -1,0 +1,121 @@
+"""The real server as a program of its own, which a test may stop, kill and start again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from email.message import Message
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+from urllib.parse import urlsplit
+
+CHECKOUT = Path(__file__).parents[2]
+START_SECONDS = 15
+STOP_SECONDS = 15
+
+
+class RunningServer:
+    """
+    `tusd-py serve` on a port that stays the same, over a data directory that outlives it.
+
+    Leaving the context stops it. A server that does not start, or stops on its own, fails the
+    test with everything that it printed.
+    """
+
+    def __init__(self, directory: Path, *flags: str) -> None:
+        self._directory = directory
+        self._flags = flags
+        self._port = 0
+        self._log = directory / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.endpoint = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and return once it listens."""
+        printed = self._log.stat().st_size if self._log.exists() else 0
+        command = [sys.executable, "-m", "tusd_py", "serve", "--host", "127.0.0.1"]
+        command += ["--port", str(self._port), "--data-dir", str(self._directory / "data")]
+        # The server under test is this checkout's, without the settings of whoever tests it.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("TUSD_PY_")}
+        environment |= {"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *self._flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory,
+                env=environment,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while (endpoint := self._announced(printed)) is None:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"the server did not start; it printed:\n{self.log()}")
+            time.sleep(0.02)
+        self.endpoint = endpoint
+        self._port = int(endpoint.split(":")[2].partition("/")[0])
+
+    def _announced(self, printed: int) -> str | None:
+        found = re.search(rb"Uploads: (http://\S+)\s", self._log.read_bytes()[printed:])
+        return found[1].decode() if found else None
+
+    def log(self) -> str:
+        """Give everything that the server printed, over all its starts."""
+        return self._log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        """Ask it to stop, as a service manager does, and wait until it has."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            status = self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the server did not stop; it printed:\n{self.log()}") from None
+        self._process = None
+        assert status == 0, f"the server ended with status {status}; it printed:\n{self.log()}"
+
+    def kill(self) -> None:
+        """End it as a crash would: with SIGKILL, and no chance to say goodbye."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(STOP_SECONDS)
+            self._process = None
+
+
+class Answer(NamedTuple):
+    """What came back for a request, read as plainly as it was sent."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+def ask(method: str, url: str) -> Answer:
+    """Send one tus request without a body, on a connection of its own."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=20)
+    try:
+        connection.request(method, parts.path, headers={"Tus-Resumable": "1.0.0"})
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.headers, answer.read())
+    finally:
+        connection.close()

@@ -1,0 +1,285 @@
+"""
+Types each setting, with its default, its group and its help.
+
+Everything that shows settings (flags, tables, the example file, errors) is made from this model.
+"""
+
+from pathlib import Path
+from typing import Any, Final, Literal, cast, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from tusd_py.config.units import Duration, OptionalDuration, OptionalSize, Size, Unit
+from tusd_py.config.values import (
+    BasePath,
+    ChecksumAlgorithms,
+    DataPath,
+    ExtensionNames,
+    HostName,
+    Origins,
+    PublicUrl,
+)
+
+_SERVER: Final[dict[str, Any]] = {"group": "Server"}
+_DATA: Final[dict[str, Any]] = {"group": "Data"}
+_UPLOADS: Final[dict[str, Any]] = {"group": "Uploads"}
+_PROTOCOL: Final[dict[str, Any]] = {"group": "Protocol"}
+_BROWSERS: Final[dict[str, Any]] = {"group": "Browsers"}
+_DOWNLOADS: Final[dict[str, Any]] = {"group": "Downloads"}
+_LOGGING: Final[dict[str, Any]] = {"group": "Logging"}
+
+
+class Settings(BaseModel):
+    """Every setting of the server; frozen, complete and valid once it exists."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: HostName = Field(
+        default="127.0.0.1",
+        description="Address to listen on; 0.0.0.0 or :: for every network.",
+        json_schema_extra=_SERVER,
+    )
+    port: int = Field(
+        default=1080,
+        ge=0,
+        le=65535,
+        description="TCP port to listen on; 0 takes any free one.",
+        json_schema_extra=_SERVER,
+    )
+    base_path: BasePath = Field(
+        default="/files/",
+        description="Path under which uploads are created and found.",
+        json_schema_extra=_SERVER,
+    )
+    public_url: PublicUrl = Field(
+        default=None,
+        description="Scheme and host that Location starts with, such as https://example.org; "
+        "with none it is a path alone, which is right behind every proxy.",
+        json_schema_extra=_SERVER,
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that serve; this version runs exactly 1.",
+        json_schema_extra=_SERVER,
+    )
+    keepalive_timeout: Duration = Field(
+        default=75.0,
+        description="How long an unused connection is kept for the next request.",
+        json_schema_extra=_SERVER,
+    )
+    shutdown_timeout: Duration = Field(
+        default=30.0,
+        description="How long running requests may take to end when the server stops.",
+        json_schema_extra=_SERVER,
+    )
+    idle_timeout: Duration = Field(
+        default=60.0,
+        gt=0,
+        description="How long a body may stay silent; then its bytes are kept and the connection "
+        "is closed.",
+        json_schema_extra=_SERVER,
+    )
+    lock_timeout: Duration = Field(
+        default=10.0,
+        gt=0,
+        description="How long a request waits for another one to let go of the same upload.",
+        json_schema_extra=_SERVER,
+    )
+
+    data_dir: DataPath = Field(
+        default=Path("data"),
+        description="Directory of uploads and state, made when missing; relative to where the "
+        "server is started.",
+        json_schema_extra=_DATA,
+    )
+    durability: Literal["strict", "relaxed"] = Field(
+        default="strict",
+        description="strict: bytes are on disk before the client is told; relaxed: a power cut "
+        "may cost what was acknowledged last.",
+        json_schema_extra=_DATA,
+    )
+    disk_reserve: Size = Field(
+        default=256 * 2**20,
+        description="Free disk space that uploads leave alone.",
+        json_schema_extra=_DATA,
+    )
+    buffer_budget: Size = Field(
+        default=64 * 2**20,
+        ge=64 * 2**10,
+        description="Memory for the receive buffers of all uploads together.",
+        json_schema_extra=_DATA,
+    )
+    checkpoint_bytes: Size = Field(
+        default=64 * 2**20,
+        gt=0,
+        description="Bytes after which the offset of a long body is committed, which is the most "
+        "that a crash can cost.",
+        json_schema_extra=_DATA,
+    )
+    checkpoint_interval: Duration = Field(
+        default=2.0,
+        gt=0,
+        description="Time after which it is committed, if that comes first.",
+        json_schema_extra=_DATA,
+    )
+
+    max_size: OptionalSize = Field(
+        default=None,
+        description="Largest upload that is accepted; none for no limit.",
+        json_schema_extra=_UPLOADS,
+    )
+    expire_after: OptionalDuration = Field(
+        default=7 * 86_400.0,
+        description="How long an unfinished upload is kept; never to keep it for good.",
+        json_schema_extra=_UPLOADS,
+    )
+    expiration: Literal["sliding", "absolute"] = Field(
+        default="sliding",
+        description="sliding: time counts from the last byte received; absolute: from creation.",
+        json_schema_extra=_UPLOADS,
+    )
+    keep_tombstones: Duration = Field(
+        default=7 * 86_400.0,
+        description="How long an expired upload answers 410 before it answers 404.",
+        json_schema_extra=_UPLOADS,
+    )
+    sweep_interval: Duration = Field(
+        default=60.0,
+        gt=0,
+        description="How often expired uploads are looked for.",
+        json_schema_extra=_UPLOADS,
+    )
+    orphan_grace: Duration = Field(
+        default=86_400.0,
+        description="Age at which a data file that no upload owns is removed.",
+        json_schema_extra=_UPLOADS,
+    )
+
+    head_without_version: Literal["refuse", "answer"] = Field(
+        default="refuse",
+        description="What a HEAD without Tus-Resumable gets: 412, or its answer.",
+        json_schema_extra=_PROTOCOL,
+    )
+    metadata: Literal["strict", "lenient"] = Field(
+        default="strict",
+        description="Whether unreadable Upload-Metadata is refused, or kept as it was sent.",
+        json_schema_extra=_PROTOCOL,
+    )
+    method_override: bool = Field(
+        default=True,
+        description="Obey X-HTTP-Method-Override, for clients that cannot send PATCH or DELETE.",
+        json_schema_extra=_PROTOCOL,
+    )
+    repeated_parts: bool = Field(
+        default=False,
+        description="Let a final upload name the same part more than once.",
+        json_schema_extra=_PROTOCOL,
+    )
+    disabled_extensions: ExtensionNames = Field(
+        default=(),
+        description="Extensions to leave out, by their names in Tus-Extension; what rests on them "
+        "goes too.",
+        json_schema_extra=_PROTOCOL,
+    )
+    checksum_algorithms: ChecksumAlgorithms = Field(
+        default=("crc32", "crc32c", "md5", "sha1", "sha256", "sha512"),
+        description="Checksums that clients may use; sha1 has to be among them.",
+        json_schema_extra=_PROTOCOL,
+    )
+
+    cors_origins: Origins = Field(
+        default=("*",),
+        description="Origins whose pages may upload; * for all, none to switch CORS off.",
+        json_schema_extra=_BROWSERS,
+    )
+    cors_credentials: bool = Field(
+        default=False,
+        description="Let pages send cookies and credentials; needs origins by name, not *.",
+        json_schema_extra=_BROWSERS,
+    )
+    cors_max_age: Duration = Field(
+        default=86_400.0,
+        description="How long browsers may keep the answer to a preflight request.",
+        json_schema_extra=_BROWSERS,
+    )
+
+    downloads: bool = Field(
+        default=True,
+        description="Serve finished uploads to GET.",
+        json_schema_extra=_DOWNLOADS,
+    )
+
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="How log records are written: for people, or one JSON object a line.",
+        json_schema_extra=_LOGGING,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="Least important records that are logged.",
+        json_schema_extra=_LOGGING,
+    )
+
+    @field_validator("workers")
+    @classmethod
+    def _refuse_many_workers(cls, workers: int) -> int:
+        if workers > 1:
+            raise ValueError("is more than this version can run; set it to 1")
+        return workers
+
+    @field_validator("checksum_algorithms")
+    @classmethod
+    def _require_sha1(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        # "The Server MUST support at least the SHA1 checksum algorithm" (tus 1.0.0, Checksum).
+        if "sha1" not in names:
+            raise ValueError(
+                "lacks sha1, which tus requires; add it, or leave out checksums altogether with "
+                "disabled_extensions: checksum"
+            )
+        return names
+
+    @field_validator("cors_credentials")
+    @classmethod
+    def _refuse_credentials_from_anywhere(cls, allowed: bool, info: ValidationInfo) -> bool:
+        # Fetch forbids the pair: with it every page could act in its visitor's name.
+        if allowed and "*" in info.data.get("cors_origins", ()):
+            raise ValueError("cannot be on while cors_origins has *; name the origins instead")
+        return allowed
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the names of all settings by group, both in the order of the model."""
+    found: dict[str, list[str]] = {}
+    for name, field in Settings.model_fields.items():
+        extra = cast(dict[str, str], field.json_schema_extra)
+        found.setdefault(extra["group"], []).append(name)
+    return found
+
+
+def form_of(name: str) -> str:
+    """Return how the value of the setting *name* is written, in a word or as its choices."""
+    field = Settings.model_fields[name]
+    for item in field.metadata:
+        if isinstance(item, Unit):
+            return item.name
+    if get_origin(field.annotation) is tuple:
+        return "LIST"
+    if get_origin(field.annotation) is Literal:
+        return "|".join(get_args(field.annotation))
+    forms: dict[object, str] = {bool: "true|false", int: "NUMBER", Path: "PATH"}
+    return forms.get(field.annotation, "TEXT")
+
+
+def written(settings: Settings) -> dict[str, str]:
+    """Return the value of every setting as people write it on one line."""
+    return {
+        name: value if isinstance(value, str) else _written(value)
+        for name, value in settings.model_dump(mode="json").items()
+    }
+
+
+def _written(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return str(value).lower()

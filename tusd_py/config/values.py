@@ -1,0 +1,129 @@
+"""Types the values of settings that are neither sizes nor times, and says how each is written."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+from tusd_py.config.units import WORDS_FOR_NONE
+
+ExtensionName = Literal[
+    "creation",
+    "creation-with-upload",
+    "creation-defer-length",
+    "expiration",
+    "checksum",
+    "checksum-trailer",
+    "termination",
+    "concatenation",
+    "concatenation-unfinished",
+]
+ChecksumAlgorithm = Literal["crc32", "crc32c", "md5", "sha1", "sha256", "sha512"]
+
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]+")
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+def _split_list(value: object) -> object:
+    """Take `a,b`, several of them, or a list; `none` and nothing at all are the empty list."""
+    if not isinstance(value, str | list | tuple):
+        return value
+    items: list[object] = []
+    for part in [value] if isinstance(value, str) else value:
+        if isinstance(part, str):
+            items += filter(None, map(str.strip, part.split(",")))
+        else:
+            items.append(part)
+    if items == ["none"]:
+        return ()
+    return tuple(dict.fromkeys(items)) if all(isinstance(item, str) for item in items) else items
+
+
+def _check_host(host: str) -> str:
+    if not host or any(character.isspace() or character in "/@" for character in host):
+        raise ValueError("is not a host; write a name or address, such as 127.0.0.1 or ::")
+    name, colon, port = host.partition(":")
+    if name and colon and port.isdecimal():
+        raise ValueError(f"has a port; set host to {name} and port to {port}")
+    return host
+
+
+def _check_path(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("is not a path")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # "Could not determine home directory."
+        raise ValueError("starts with a home directory that is not known here") from error
+
+
+def _refuse_empty_path(value: object) -> object:
+    if value == "":
+        raise ValueError("is empty; name a directory")
+    return value
+
+
+def _normalise_base_path(path: str) -> str:
+    if not path:
+        raise ValueError("is empty; write a path such as /files/, or / alone")
+    segments = path.strip("/").split("/") if path.strip("/") else []
+    for segment in segments:
+        if segment in {".", ".."} or not _SEGMENT.fullmatch(segment):
+            raise ValueError(
+                "is not a base path; write segments of letters, digits, '.', '_', '~' and '-' "
+                "between single slashes, such as /files/"
+            )
+    return "/".join(["", *segments, ""])
+
+
+def _check_public_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    form = "is not a public URL; write scheme and host, such as https://example.org"
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port is None or 0 < parts.port <= 65535
+    except ValueError:
+        raise ValueError(form) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_right:
+        raise ValueError(form)
+    if parts.query or parts.fragment or "@" in parts.netloc or not url.isascii() or " " in url:
+        raise ValueError(f"{form} (no user, query or fragment)")
+    return url.rstrip("/")
+
+
+def _normalise_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(_normalise_origin, origins)))
+
+
+def _normalise_origin(origin: str) -> str:
+    # Browsers send origins in lower case and without the scheme's own port, and compare exactly.
+    origin = origin.lower()
+    if origin == "*":
+        return origin
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
+        raise ValueError(
+            f"has {origin!r}, which is no origin; write scheme and host without a path, "
+            "such as https://example.org, or *"
+        )
+    return origin.removesuffix(_DEFAULT_PORTS.get(urlsplit(origin).scheme, ""))
+
+
+HostName = Annotated[str, AfterValidator(_check_host)]
+DataPath = Annotated[Path, BeforeValidator(_refuse_empty_path), AfterValidator(_check_path)]
+BasePath = Annotated[str, AfterValidator(_normalise_base_path)]
+PublicUrl = Annotated[
+    str | None,
+    WORDS_FOR_NONE,
+    AfterValidator(_check_public_url),
+    PlainSerializer(lambda url: url or "none", return_type=str, when_used="json"),
+]
+Origins = Annotated[
+    tuple[str, ...], BeforeValidator(_split_list), AfterValidator(_normalise_origins)
+]
+ExtensionNames = Annotated[tuple[ExtensionName, ...], BeforeValidator(_split_list)]
+ChecksumAlgorithms = Annotated[tuple[ChecksumAlgorithm, ...], BeforeValidator(_split_list)]
