@@ -139,6 +139,13 @@ class UnsupportedMediaType(ProtocolError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class ExpectationFailed(ProtocolError):
+    """Expect asks for something that this server does not know (RFC 9110, section 10.1.1)."""
+
+    code = "expectation_failed"
+    status = HTTPStatus.EXPECTATION_FAILED
+
+
 class UnsupportedTransferCoding(ProtocolError):
     """Only `chunked` is understood (RFC 9112, section 6.1)."""
 

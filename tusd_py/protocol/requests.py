@@ -128,11 +128,12 @@ def parse(method: str, upload_id: str | None, headers: Headers, policy: Policy) 
     """
     Read a request for the upload *upload_id*, or for the creation URL where that is None.
 
+    Its version was checked before, and before its path: see `check_version`.
+
     Raises:
-        UnsupportedVersion, MethodNotAllowed, InvalidHeader, UnsupportedMediaType, InvalidPart,
+        MethodNotAllowed, InvalidHeader, UnsupportedMediaType, InvalidPart,
         UnsupportedChecksumAlgorithm: The request cannot be right whatever the upload's state.
     """
-    check_version(method, headers, policy)
     if method == "OPTIONS":
         return Discover()
     allowed = allowed_methods(policy, of_upload=upload_id is not None)

@@ -84,7 +84,10 @@ class MemoryStore(DataStore, Concatenates):
         if not self._uploads.keys() >= {final_id, *(part_id for part_id, _ in parts)}:
             raise StorageError("The server cannot store data at the moment: try later.")
         for part_id, length in parts:
-            joined += self._uploads[part_id].content[:length]
+            content = self._uploads[part_id].content[:length]
+            if len(content) < length:
+                raise StorageError("The server cannot store data at the moment: try later.")
+            joined += content
         self.make_room(len(joined))
         self._uploads[final_id].content[:] = joined
 

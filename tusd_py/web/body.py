@@ -96,11 +96,8 @@ def expects_continue(request: web.BaseRequest) -> bool:
     return expectation == "100-continue" and request.version >= HttpVersion11
 
 
-async def leave_expectation(request: web.Request) -> web.StreamResponse | None:
-    """Let the body decide when to ask for itself, where aiohttp would ask before every check."""
-    expectation = request.headers.get(hdrs.EXPECT, "").strip().lower()
-    if expectation != "100-continue":
-        raise web.HTTPExpectationFailed(text="Expect: only 100-continue is understood.\n")
+async def leave_expectation(_: web.Request) -> web.StreamResponse | None:
+    """Let the body ask for itself in time, where aiohttp would ask before every check."""
     return None
 
 

@@ -255,7 +255,7 @@ def is_ours(request: web.BaseRequest) -> bool:
 
 def buffered(content: StreamReader) -> int:
     """Return how many bytes have arrived and were not read."""
-    return content._size if content._buffer else 0
+    return 0 if content is EMPTY_PAYLOAD else content._size
 
 
 def arrived(content: StreamReader, limit: int) -> bytes:
@@ -265,4 +265,6 @@ def arrived(content: StreamReader, limit: int) -> bytes:
     Unlike aiohttp's reading methods this works after the connection broke, too: what arrived in
     order before that is the client's, and is kept.
     """
-    return content._read_nowait(limit) if content._buffer else b""
+    if content is EMPTY_PAYLOAD or not content._buffer:
+        return b""
+    return content._read_nowait(limit)

@@ -88,15 +88,16 @@ def status_of(error: TusError, method: str) -> int:
 
 
 def _headers(error: TusError) -> dict[str, str]:
+    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store"}
     if isinstance(error, OffsetMismatch):
-        return {UPLOAD_OFFSET: str(error.offset)}
-    if isinstance(error, UnsupportedVersion):
-        return {TUS_VERSION: VERSION}
-    if isinstance(error, MethodNotAllowed):
-        return {hdrs.ALLOW: ", ".join(error.allowed)}
-    if isinstance(error, ServerStopping):
-        return {hdrs.RETRY_AFTER: "1"}
-    return {}
+        headers[UPLOAD_OFFSET] = str(error.offset)
+    elif isinstance(error, UnsupportedVersion):
+        headers[TUS_VERSION] = VERSION
+    elif isinstance(error, MethodNotAllowed):
+        headers[hdrs.ALLOW] = ", ".join(error.allowed)
+    elif isinstance(error, ServerStopping):
+        headers[hdrs.RETRY_AFTER] = "1"
+    return headers
 
 
 def _prefers_text(request: web.BaseRequest) -> bool:

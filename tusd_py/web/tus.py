@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
-from tusd_py.errors import InvalidHeader, UnsupportedTransferCoding
+from tusd_py.errors import ExpectationFailed, InvalidHeader, UnsupportedTransferCoding
 from tusd_py.protocol import responses
 from tusd_py.protocol.extensions import Extension, Policy
 from tusd_py.protocol.headers import TRANSFER_ENCODING
@@ -17,6 +17,7 @@ from tusd_py.protocol.requests import (
     Inspect,
     Request,
     Terminate,
+    check_version,
     effective_method,
     parse,
 )
@@ -67,7 +68,9 @@ class TusHandler:
         method = effective_method(request.method, request.headers, policy)
         if is_preflight(request):
             return _respond(responses.describe_server(policy))
-        _check_transfer_coding(request)
+        _check_message(request)
+        if method != hdrs.METH_GET:
+            check_version(method, request.headers, policy)
         upload_id = upload_id_of(request)
         if method == hdrs.METH_GET and upload_id is not None and self.downloads:
             owner = await self.owner_of(request)
@@ -106,7 +109,11 @@ def _policy_for(request: web.Request, policy: Policy) -> Policy:
     return policy if is_ours(request) else policy.without(Extension.CHECKSUM_TRAILER)
 
 
-def _check_transfer_coding(request: web.Request) -> None:
+def _check_message(request: web.Request) -> None:
+    """Refuse what HTTP allows and this server does not understand."""
+    expectation = request.headers.get(hdrs.EXPECT, "100-continue")
+    if expectation.strip().lower() != "100-continue":
+        raise ExpectationFailed("Expect: only 100-continue is understood.")
     coding = request.headers.get(TRANSFER_ENCODING)
     if coding is None:
         return
