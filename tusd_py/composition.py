@@ -115,12 +115,16 @@ def _build(
 
 
 def _policy(settings: Settings) -> Policy:
-    disabled = frozenset(Extension(name) for name in settings.disabled_extensions)
+    extensions = decide_extensions(
+        disabled=frozenset(Extension(name) for name in settings.disabled_extensions),
+        expires=settings.expire_after is not None,
+    )
+    expire_after = settings.expire_after if Extension.EXPIRATION in extensions else None
     return Policy(
-        extensions=decide_extensions(disabled=disabled, expires=settings.expire_after is not None),
+        extensions=extensions,
         algorithms=settings.checksum_algorithms,
         max_size=settings.max_size,
-        expiration=Expiration(settings.expire_after, settings.expiration == "sliding"),
+        expiration=Expiration(expire_after, settings.expiration == "sliding"),
         lenient_metadata=settings.metadata == "lenient",
         head_without_version=settings.head_without_version == "answer",
         method_override=settings.method_override,

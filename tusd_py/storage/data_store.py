@@ -33,9 +33,9 @@ class Data(Protocol):
         """Return up to *size* bytes from *offset*; fewer only where the data ends."""
         ...
 
-    async def flush(self) -> None:
+    async def flush(self, *, end: int | None = None) -> None:
         """
-        Make everything written durable.
+        Make everything written durable; with *end*, let the data have no bytes past it.
 
         Raises:
             StorageFull, StorageError: Nothing written since the last flush may be counted on,

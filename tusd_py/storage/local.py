@@ -72,10 +72,16 @@ class LocalData(Data):
         with _failures():
             return await self._threads.run(syscalls.read_all, self._fd, offset, size)
 
-    async def flush(self) -> None:
-        if self._strict:
+    async def flush(self, *, end: int | None = None) -> None:
+        if self._strict or end is not None:
             with _failures():
-                await self._threads.run(syscalls.flush_file, self._fd)
+                await self._threads.run(self._flush, end)
+
+    def _flush(self, end: int | None) -> None:
+        if end is not None:
+            syscalls.cut_off(self._fd, end)
+        if self._strict:
+            syscalls.flush_file(self._fd)
 
 
 class LocalStore(DataStore, Concatenates, HasFiles):

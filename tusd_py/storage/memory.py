@@ -27,8 +27,9 @@ class MemoryData(Data):
     async def read(self, offset: int, size: int) -> bytes:
         return bytes(self.content[offset : offset + size])
 
-    async def flush(self) -> None:
-        """Do nothing: memory is as durable as it gets."""
+    async def flush(self, *, end: int | None = None) -> None:
+        if end is not None:
+            del self.content[end:]
 
 
 class MemoryStore(DataStore, Concatenates):

@@ -68,6 +68,12 @@ def read_all(fd: int, offset: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
+def cut_off(fd: int, end: int) -> None:
+    """Remove what the file has past *end*; nothing is added where it is shorter."""
+    if os.fstat(fd).st_size > end:
+        os.ftruncate(fd, end)
+
+
 def flush_file(fd: int) -> None:
     """Make the file's bytes durable, and its size with them."""
     if sys.platform == "darwin":

@@ -1,6 +1,7 @@
 """Tells each verb in order: lock, find, decide, ask, write, commit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tusd_py.errors import (
     Disconnected,
@@ -109,13 +110,15 @@ class UploadService:
         """
         async with self._locks.hold(request.upload_id) as hold:
             upload = await self._find(request.upload_id, owner)
-            chunk = decide_append(request, upload, self.policy)
-            if upload.length is None:
-                await self._admission.admit(request.payload.length or 0)
-            written = await self._writer.write(upload, chunk, body, hold)
+            with _expiring(upload):
+                chunk = decide_append(request, upload, self.policy)
+                if upload.length is None:
+                    await self._admission.admit(request.payload.length or 0)
+                written = await self._writer.write(upload, chunk, body, hold)
         await self._after_write(upload, written)
         if written.ended is not None:
-            raise written.ended
+            with _expiring(written.upload):
+                raise written.ended
         return written.upload
 
     async def inspect(self, upload_id: str, owner: str) -> Upload:
@@ -266,3 +269,17 @@ class UploadService:
         if await self._state.remove(upload.id):
             self._tell(UploadTerminated(upload))
         await self.data.remove(upload.id)
+
+
+@contextmanager
+def _expiring(upload: Upload) -> Iterator[None]:
+    """
+    Let what is raised say when *upload* expires.
+
+    Upload-Expires "MUST be included in every PATCH response if the upload is going to expire".
+    """
+    try:
+        yield
+    except TusError as error:
+        error.expires_at = upload.expires_at
+        raise

@@ -49,7 +49,12 @@ class Body(Protocol):
         ...
 
     def trailer(self, name: str) -> str | None:
-        """Return a field that came after the body; None where it did not, or none can come."""
+        """
+        Return a field that came after the body; None where it did not, or none can come.
+
+        Raises:
+            InvalidHeader: It came more than once, or is no printable ASCII.
+        """
         ...
 
 
@@ -191,8 +196,10 @@ class Writer:
         """Make the bytes durable, then the offset that counts them; in this order only."""
         if not transfer.has_news:
             return
-        if transfer.written > transfer.upload.offset:
-            await transfer.data.flush()
+        finishes = transfer.written == transfer.chunk.length
+        if finishes or transfer.written > transfer.upload.offset:
+            # A refused chunk of a deferred upload may have left bytes past what is now the end.
+            await transfer.data.flush(end=transfer.chunk.length if finishes else None)
         now = self._clock()
         created_at = transfer.upload.created_at
         transfer.committed(
@@ -239,8 +246,13 @@ class _Transfer:
         return self.written > self.upload.offset or self.chunk.length != self.upload.length
 
     def is_due(self, checkpoints: Checkpoints) -> bool:
-        """Tell whether it is time for a commit on the way."""
-        if self.must_be_whole:
+        """
+        Tell whether it is time for a commit on the way.
+
+        The last commit is none: it waits for the body's proper end, since it may finish the
+        upload.
+        """
+        if self.must_be_whole or self.room == 0:
             return False
         if self.written - self.upload.offset >= checkpoints.every_bytes:
             return True

@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
 from tusd_py.errors import Disconnected, IdleTimeout, InvalidBody, TransferEnded
+from tusd_py.protocol.headers import read_text
 from tusd_py.protocol.upload import MAX_LENGTH
 from tusd_py.uploads.writer import Body
 from tusd_py.web.connection import ReceivedBody, arrived, buffered, is_ours
@@ -53,7 +54,7 @@ class RequestBody(Body):
     def trailer(self, name: str) -> str | None:
         if not isinstance(self._content, ReceivedBody):
             return None
-        return self._content.trailers.get(name)
+        return read_text(self._content.trailers, name)
 
     async def _wait(self, limit: int) -> bytes:
         try:

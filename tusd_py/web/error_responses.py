@@ -17,7 +17,8 @@ from tusd_py.errors import (
     TusError,
     UnsupportedVersion,
 )
-from tusd_py.protocol.headers import TUS_VERSION, UPLOAD_OFFSET, VERSION
+from tusd_py.protocol.expiration import format_expires
+from tusd_py.protocol.headers import TUS_VERSION, UPLOAD_EXPIRES, UPLOAD_OFFSET, VERSION
 
 #: What a retry can cure is 423 or 5xx, for tus-js-client takes any other 4xx but 409 as final.
 #: The first class that fits counts, so the special ones come first.
@@ -89,6 +90,8 @@ def status_of(error: TusError, method: str) -> int:
 
 def _headers(error: TusError) -> dict[str, str]:
     headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store"}
+    if error.expires_at is not None:
+        headers[UPLOAD_EXPIRES] = format_expires(error.expires_at)
     if isinstance(error, OffsetMismatch):
         headers[UPLOAD_OFFSET] = str(error.offset)
     elif isinstance(error, UnsupportedVersion):
