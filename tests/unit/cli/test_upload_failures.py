@@ -158,6 +158,16 @@ def test_file_that_cannot_be_read_is_refused(
     assert result.stderr == f"tusd-py: {file}: cannot be read: permission denied\n"
 
 
+def test_disk_that_fails_half_way_is_told(run: Run, fake: FakeServer, file: Path) -> None:
+    def fail(server: FakeServer, request: requests.PreparedRequest) -> None:
+        raise OSError(5, "Input/output error")
+
+    fake.faults["PATCH"] = [fail]
+    result = run("upload", file, "--to", URL)
+    assert result.exit_code == 1
+    assert result.stderr == f"tusd-py: {file}: cannot be read: input/output error\n"
+
+
 # --- Servers that will not do ---
 
 

@@ -19,9 +19,6 @@ Run = Callable[..., Result]
 Remembered = Callable[[], list[str]]
 
 
-# --- Going on ---
-
-
 def interrupt(run: Run, fake: FakeServer, file: Path, *, at: int = 50_000) -> str:
     """Start an upload, press Ctrl-C after some bytes, and return the upload's URL."""
     fake.faults["PATCH"] = [breaking_after(at, KeyboardInterrupt())]
@@ -159,3 +156,14 @@ def test_without_a_home_a_place_has_to_be_named(
     result = run("upload", file, "--to", URL)
     assert result.exit_code == 1
     assert "set XDG_STATE_HOME" in result.stderr
+
+
+def test_refusal_to_say_how_far_it_is_keeps_the_upload(
+    run: Run, fake: FakeServer, file: Path, remembered: Remembered
+) -> None:
+    url = interrupt(run, fake, file)
+    fake.faults["HEAD"] = [answering(403)]
+    result = run("upload", file, "--to", URL)
+    assert result.exit_code == 1
+    assert "does not let you do this" in result.stderr
+    assert remembered() == [url]

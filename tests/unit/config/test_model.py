@@ -107,6 +107,13 @@ def test_value_is_refused(name: str, given: Any, complaint: str) -> None:
     assert complaint in str(caught.value)
 
 
+def test_home_directory_is_found_or_complained_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert Settings(data_dir=Path("~/uploads")).data_dir == Path("/somewhere/uploads")
+    with pytest.raises(ValidationError, match="a home directory that is not known here"):
+        Settings(data_dir=Path("~nobody-of-that-name/uploads"))
+
+
 def test_credentials_go_with_origins_by_name() -> None:
     settings = Settings(cors_origins=("https://example.org",), cors_credentials=True)
     assert settings.cors_credentials
