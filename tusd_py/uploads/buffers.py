@@ -1,5 +1,6 @@
-"""Lends buffers from one budget."""
+"""Lends page-aligned buffers from one budget."""
 
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,31 +8,50 @@ from contextlib import contextmanager
 SMALL = 64 * 1024
 #: What a transfer that fills small ones gets, as long as the budget lasts: fewer, longer writes.
 LARGE = 1024 * 1024
+_SPARE_SMALL = 64
 
 
 class Lease:
-    """A buffer for one transfer, growing once that has proved fast."""
+    """The buffers of one transfer: a small one, then two large ones once it has proved fast."""
 
     def __init__(self, pool: "BufferPool") -> None:
         self._pool = pool
-        self._small = bytearray(SMALL)
-        self._large: bytearray | None = None
+        self._small = pool.take_small()
+        self._buffers = [self._small]
+        self._large: list[mmap.mmap] = []
+        self._turn = 0
+
+    def next(self) -> memoryview:
+        """
+        Return the buffer whose turn it is: the one that was filled before the last one.
+
+        With two buffers one can be filled while the other is written.
+        """
+        self._turn = (self._turn + 1) % len(self._buffers)
+        return memoryview(self._buffers[self._turn])
 
     @property
-    def view(self) -> memoryview:
-        """Return the buffer as it is now."""
-        return memoryview(self._small if self._large is None else self._large)
+    def size(self) -> int:
+        """Return how many bytes each buffer holds."""
+        return len(self._buffers[0])
+
+    @property
+    def is_double(self) -> bool:
+        """Tell whether `next` returns another buffer than the one before."""
+        return len(self._buffers) > 1
 
     def grow(self) -> None:
-        """Take a large buffer where the budget has one; nothing of the old content stays."""
-        if self._large is None:
-            self._large = self._pool.take()
+        """Take two large buffers where the budget has them; nothing of the old content stays."""
+        if self.is_double:
+            return
+        self._large = self._pool.take(2)
+        if self._large:
+            self._buffers = self._large
 
     def end(self) -> None:
         """Give the buffers back."""
-        if self._large is not None:
-            self._pool.give_back(self._large)
-            self._large = None
+        self._buffers = []
+        self._pool.give_back(self._small, self._large)
 
 
 class BufferPool:
@@ -39,31 +59,38 @@ class BufferPool:
     Lends large buffers up to *budget* bytes in all, and keeps them for the next transfer.
 
     Nobody ever waits for a buffer: where the budget is used up, a transfer goes on with its small
-    one. A wait would let slow clients block fast ones.
+    one. A wait would let slow clients block fast ones. Buffers are whole pages, which direct I/O
+    asks for.
     """
 
     def __init__(self, budget: int) -> None:
         self._left = budget // LARGE
-        self._spare: list[bytearray] = []
+        self._spare: list[mmap.mmap] = []
+        self._spare_small: list[mmap.mmap] = []
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:
-        """Lend a buffer for the length of one transfer."""
+        """Lend buffers for the length of one transfer."""
         lease = Lease(self)
         try:
             yield lease
         finally:
             lease.end()
 
-    def take(self) -> bytearray | None:
-        """Return a large buffer, or None where the budget is used up."""
-        if self._spare:
-            return self._spare.pop()
-        if self._left == 0:
-            return None
-        self._left -= 1
-        return bytearray(LARGE)
+    def take(self, count: int) -> list[mmap.mmap]:
+        """Return *count* large buffers, or none where the budget has fewer."""
+        if len(self._spare) + self._left < count:
+            return []
+        taken = [self._spare.pop() for _ in range(min(count, len(self._spare)))]
+        self._left -= count - len(taken)
+        return taken + [mmap.mmap(-1, LARGE) for _ in range(count - len(taken))]
 
-    def give_back(self, buffer: bytearray) -> None:
-        """Take a large buffer back."""
-        self._spare.append(buffer)
+    def take_small(self) -> mmap.mmap:
+        """Return a small buffer."""
+        return self._spare_small.pop() if self._spare_small else mmap.mmap(-1, SMALL)
+
+    def give_back(self, small: mmap.mmap, large: list[mmap.mmap]) -> None:
+        """Take the buffers of a transfer back; small ones beyond a few are let go."""
+        self._spare.extend(large)
+        if len(self._spare_small) < _SPARE_SMALL:
+            self._spare_small.append(small)

@@ -1,8 +1,9 @@
 """Moves a body into the data store, committing each durable offset."""
 
 import asyncio
+import mmap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,13 +18,13 @@ from tusd_py.errors import (
 )
 from tusd_py.locks.locker import Hold
 from tusd_py.protocol.checksum import Checksum, Hasher, parse_checksum
-from tusd_py.protocol.extensions import Policy
+from tusd_py.protocol.extensions import Extension, Policy
 from tusd_py.protocol.headers import UPLOAD_CHECKSUM
 from tusd_py.protocol.rules import Chunk, past_the_end
 from tusd_py.protocol.upload import Upload
 from tusd_py.state.state_store import Advance, StateStore
 from tusd_py.storage.data_store import Data, DataStore
-from tusd_py.uploads.buffers import BufferPool
+from tusd_py.uploads.buffers import BufferPool, Lease
 
 #: How much is read back at a time to verify a checksum that came after the body.
 _READ_BACK = 1024 * 1024
@@ -32,9 +33,10 @@ _READ_BACK = 1024 * 1024
 class Body(Protocol):
     """A request's body, pulled piece by piece."""
 
-    async def read_into(self, buffer: memoryview) -> int:
+    async def read_into(self, buffer: memoryview, *, patience: float) -> int:
         """
-        Put what has arrived into *buffer*, waiting for at least a byte; return 0 at the end.
+        Fill *buffer* and return its length; return less at the end of the body, or after
+        *patience* seconds with at least a byte; return 0 past the end.
 
         Raises:
             Disconnected, IdleTimeout: The rest will not come. Nothing that arrived is lost:
@@ -70,15 +72,6 @@ class Written:
 
     upload: Upload
     ended: TusError | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Filled:
-    """Bytes put into a buffer, and whether the body ended there, properly or not."""
-
-    count: int
-    at_end: bool = False
-    ended: TusError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,46 +129,44 @@ class Writer:
             return Written(transfer.upload, ended)
 
     async def _receive(self, transfer: "_Transfer", body: Body) -> TusError | None:
-        """Write what comes; return why it ended early, or None at the body's proper end."""
+        """Store what comes; return why it ended early, or None at the body's proper end."""
         with self._buffers.lease() as lease:
+            try:
+                ended = await self._pump(lease, transfer, body)
+                await transfer.settle()
+            except StorageFull as full:
+                return full
+            finally:
+                await transfer.abandon()
+        return ended
+
+    async def _pump(self, lease: Lease, transfer: "_Transfer", body: Body) -> TusError | None:
+        """Fill one buffer from the network while the other is on its way to the disk."""
+        try:
             while transfer.room > 0:
-                filled = await self._fill(lease.view[: transfer.room], body)
-                try:
-                    await transfer.write(lease.view[: filled.count])
-                except StorageFull as full:
-                    return full
-                if filled.at_end or filled.ended is not None:
-                    return filled.ended
-                if transfer.is_due(self._checkpoints):
-                    await self._commit(transfer)
-                if filled.count == len(lease.view):
+                view = lease.next()[: transfer.step(lease.size)]
+                count = await body.read_into(view, patience=self._checkpoints.every_seconds)
+                await transfer.settle()
+                if count == 0:
+                    return None
+                transfer.received += count
+                if lease.is_double:
+                    transfer.begin(self._store(transfer, view[:count]))
+                else:
+                    await self._store(transfer, view[:count])
+                if count == len(view):
                     lease.grow()
-        return await self._expect_end(transfer, body)
-
-    async def _fill(self, view: memoryview, body: Body) -> "_Filled":
-        """Fill *view*, but let a slow client's bytes not wait for longer than a checkpoint may."""
-        count = 0
-        patience = time.monotonic() + self._checkpoints.every_seconds
-        try:
-            while count < len(view):
-                arrived = await body.read_into(view[count:])
-                if arrived == 0:
-                    return _Filled(count, at_end=True)
-                count += arrived
-                if time.monotonic() >= patience:
-                    break
-        except (TransferEnded, InvalidBody) as ended:
-            return _Filled(count, ended=ended)
-        return _Filled(count)
-
-    async def _expect_end(self, transfer: "_Transfer", body: Body) -> TusError | None:
-        """Make sure that nothing follows the last byte there is room for."""
-        try:
-            if await body.read_into(memoryview(bytearray(1))):
+            if await body.read_into(memoryview(bytearray(1)), patience=0):
                 raise past_the_end(transfer.chunk)
         except (TransferEnded, InvalidBody) as ended:
             return ended
         return None
+
+    async def _store(self, transfer: "_Transfer", data: memoryview) -> None:
+        """Write *data*, and commit if it is time for that."""
+        await transfer.write(data)
+        if transfer.is_due(self._checkpoints):
+            await self._commit(transfer)
 
     async def _verify(self, transfer: "_Transfer", trailer: str | None) -> None:
         payload = transfer.chunk.payload
@@ -183,6 +174,8 @@ class Writer:
             if not payload.checksum.matches(transfer.hasher):
                 raise ChecksumMismatch
         elif trailer is not None:
+            if not self._policy.offers(Extension.CHECKSUM_TRAILER):
+                raise InvalidHeader(UPLOAD_CHECKSUM, "is not offered as a trailer here.")
             if transfer.upload.offset != transfer.chunk.offset:
                 # Bytes that an unannounced checksum would speak for are committed already.
                 raise InvalidHeader("Trailer", "must announce Upload-Checksum before the body.")
@@ -218,14 +211,16 @@ class Writer:
 
 
 class _Transfer:
-    """One chunk on its way: how far it is written, and how far committed."""
+    """One chunk on its way: how far it is received, written, and committed."""
 
     def __init__(self, upload: Upload, chunk: Chunk, data: Data, epoch: int) -> None:
         self.upload = upload
         self.chunk = chunk
         self.data = data
         self.epoch = epoch
+        self.received = chunk.offset
         self.written = chunk.offset
+        self._storing: asyncio.Task[None] | None = None
         self._committed_at = time.monotonic()
         checksum = chunk.payload.checksum
         self.hasher: Hasher | None = None if checksum is None else checksum.hasher()
@@ -233,7 +228,30 @@ class _Transfer:
     @property
     def room(self) -> int:
         """Return how many more bytes may come."""
-        return self.chunk.limit - self.written
+        return self.chunk.limit - self.received
+
+    def step(self, size: int) -> int:
+        """
+        Return how many bytes to take into a buffer of *size* bytes.
+
+        All pieces but the first and the last begin and end on a page, as direct I/O asks for.
+        """
+        return min(self.room, size - self.received % mmap.PAGESIZE)
+
+    def begin(self, storing: Coroutine[None, None, None]) -> None:
+        """Let *storing* run beside what comes next."""
+        self._storing = asyncio.create_task(storing)
+
+    async def settle(self) -> None:
+        """Wait for what `begin` began; raises what it raised."""
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            await storing
+
+    async def abandon(self) -> None:
+        """Wait likewise, where another failure matters more: the buffer is still in use."""
+        if self._storing is not None:
+            await asyncio.gather(self._storing, return_exceptions=True)
 
     @property
     def must_be_whole(self) -> bool:
@@ -252,7 +270,7 @@ class _Transfer:
         The last commit is none: it waits for the body's proper end, since it may finish the
         upload.
         """
-        if self.must_be_whole or self.room == 0:
+        if self.must_be_whole or self.written == self.chunk.limit:
             return False
         if self.written - self.upload.offset >= checkpoints.every_bytes:
             return True

@@ -9,7 +9,8 @@ from tusd_py.errors import Disconnected, IdleTimeout, InvalidBody, TransferEnded
 from tusd_py.protocol.headers import read_text
 from tusd_py.protocol.upload import MAX_LENGTH
 from tusd_py.uploads.writer import Body
-from tusd_py.web.connection import ReceivedBody, arrived, buffered, is_ours
+from tusd_py.web.connection import ReceivedBody, arrived, buffered, is_ours, take_over
+from tusd_py.web.takeover import Takeover
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -29,18 +30,23 @@ class RequestBody(Body):
         self._idle_timeout = idle_timeout
         self._interruption: TransferEnded | None = None
         self._alarm: asyncio.Timeout | None = None
+        self._takeover: Takeover | None = None
         self._must_continue = expects_continue(request)
         self._may_read = MAX_LENGTH  # bytes, until an interruption sets a bound
 
-    async def read_into(self, buffer: memoryview) -> int:
+    async def read_into(self, buffer: memoryview, *, patience: float) -> int:
         data = arrived(self._content, min(len(buffer), self._may_read))
-        if not data:
-            if self._interruption is not None:
-                raise self._interruption
-            data = await self._wait(len(buffer))
-        self._may_read -= len(data)
-        buffer[: len(data)] = data
-        return len(data)
+        count = len(data)
+        buffer[:count] = data
+        self._may_read -= count
+        if count == len(buffer) or self._is_complete:
+            return count
+        try:
+            return count + await self._read_more(buffer[count:], patience)
+        except (TransferEnded, InvalidBody):
+            if count:
+                return count  # the next call raises it again
+            raise
 
     def interrupt(self, reason: TransferEnded) -> None:
         if self._interruption is not None:
@@ -48,7 +54,9 @@ class RequestBody(Body):
         self._interruption = reason
         # What has arrived by now is still taken, so that nothing has to be sent twice.
         self._may_read = buffered(self._content)
-        if self._alarm is not None:
+        if self._takeover is not None:
+            self._takeover.interrupt(reason)
+        elif self._alarm is not None:
             self._alarm.reschedule(asyncio.get_running_loop().time())
 
     def trailer(self, name: str) -> str | None:
@@ -56,10 +64,46 @@ class RequestBody(Body):
             return None
         return read_text(self._content.trailers, name)
 
-    async def _wait(self, limit: int) -> bytes:
+    def release(self) -> None:
+        """Leave the connection to aiohttp again, wherever the body is."""
+        if self._takeover is not None:
+            self._takeover.give_back()
+
+    @property
+    def _is_complete(self) -> bool:
+        """Tell whether all of it came and was read; a broken body has an end, too, but no whole."""
+        return self._content.at_eof() and self._content.exception() is None
+
+    async def _read_more(self, buffer: memoryview, patience: float) -> int:
+        if self._interruption is not None:
+            raise self._interruption
+        await self._invite()
+        if self._takeover is None:
+            self._takeover = take_over(self._request, idle_timeout=self._idle_timeout)
+        if self._takeover is not None:
+            return await self._takeover.read_into(buffer, patience=patience)
+        return await self._stream(buffer, patience)
+
+    async def _stream(self, buffer: memoryview, patience: float) -> int:
+        """Read through aiohttp's stream, until the buffer is full or patience is over."""
+        loop = asyncio.get_running_loop()
+        count = 0
+        until = loop.time() + patience
+        while count < len(buffer) and not self._is_complete:
+            seconds = until - loop.time() if count else self._idle_timeout
+            try:
+                data = await self._wait(len(buffer) - count, seconds)
+            except (TransferEnded, InvalidBody):
+                if count:
+                    break  # out of patience, or the next call raises it again
+                raise
+            buffer[count : count + len(data)] = data
+            count += len(data)
+        return count
+
+    async def _wait(self, limit: int, seconds: float) -> bytes:
         try:
-            await self._invite()
-            async with asyncio.timeout(self._idle_timeout) as self._alarm:
+            async with asyncio.timeout(seconds) as self._alarm:
                 return await self._content.read(limit)
         except TimeoutError:
             raise self._interruption or IdleTimeout from None

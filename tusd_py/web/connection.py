@@ -25,9 +25,12 @@ from multidict import CIMultiDict
 
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
 from tusd_py.web.chunked import ChunkedDecoder, ChunkedError
+from tusd_py.web.takeover import Takeover
 
 log = logging.getLogger(__name__)
 
+#: Smaller rests come as fast through aiohttp's stream.
+_WORTH_TAKING_OVER: Final = 128 * 1024
 _HEAD_END: Final = b"\r\n\r\n"
 #: Longest request line, longest header, and how many headers. A final upload names its parts in
 #: one header: 16 KiB hold two hundred absolute URLs.
@@ -109,6 +112,32 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
         if body is not None and body.exception() is None:
             body.set_exception(exc or ConnectionResetError("Connection lost"))
+
+    def take_over(self, body: StreamReader, *, idle_timeout: float) -> Takeover | None:
+        """
+        Let a body's rest be received past aiohttp; None where that is impossible or not worth it.
+
+        Everything of it that arrived has been read. Until the transport is given back, nothing
+        comes here.
+        """
+        transport, remaining = self.transport, self._framing
+        if body is not self._body or not isinstance(remaining, int) or transport is None:
+            return None
+        if remaining < _WORTH_TAKING_OVER or transport.is_closing():
+            return None
+        return Takeover(self, transport, remaining=remaining, idle_timeout=idle_timeout)
+
+    def give_back(self, received: int) -> None:
+        """Take the transport back; *received* bytes of the body came meanwhile."""
+        body = self._body
+        if body is not None and isinstance(self._framing, int):
+            self._framing -= received
+            body.total_bytes += received
+            if self._framing == 0:
+                self._end_body(body)
+        self._reading_paused = False
+        if self.transport is not None and not self.transport.is_closing():
+            self._resume_transport_reading()
 
     async def finish_response(
         self, request: Any, resp: Any, start_time: float | None
@@ -251,6 +280,14 @@ def make_runner(app: web.Application, **options: Any) -> web.AppRunner:
 def is_ours(request: web.BaseRequest) -> bool:
     """Tell whether *request* came over a `Connection`."""
     return isinstance(request.protocol, Connection)
+
+
+def take_over(request: web.Request, *, idle_timeout: float) -> Takeover | None:
+    """Return what receives the rest of the request's body past aiohttp, where that can be had."""
+    connection = request.protocol
+    if not isinstance(connection, Connection):
+        return None
+    return connection.take_over(request.content, idle_timeout=idle_timeout)
 
 
 def buffered(content: StreamReader) -> int:

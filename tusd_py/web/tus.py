@@ -78,7 +78,10 @@ class TusHandler:
             return send_upload(upload, self.service.data)
         parsed = parse(method, upload_id, request.headers, policy)
         body = RequestBody(request, idle_timeout=self.idle_timeout)
-        return _respond(await self._act(parsed, request, body))
+        try:
+            return _respond(await self._act(parsed, request, body))
+        finally:
+            body.release()
 
     async def _act(self, parsed: Request, request: web.Request, body: RequestBody) -> Reply:
         service = self.service
