@@ -19,9 +19,9 @@ class StoredData:
 class Data(Protocol):
     """One upload's bytes, opened for writing by the one who holds the upload."""
 
-    async def write(self, offset: int, data: memoryview) -> None:
+    async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
         """
-        Write all of *data* at *offset*; not durable before `flush`.
+        Write all of *data* at *offset*; not durable before `flush`, which *flush* asks for too.
 
         Raises:
             StorageFull: There is no room.
@@ -60,7 +60,7 @@ class DataStore(Protocol):
         ...
 
     def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
-        """Open an upload's data; raises `StorageError` on entering where there is none."""
+        """Open an upload's data; its first use raises `StorageError` where there is none."""
         ...
 
     async def remove(self, upload_id: str) -> int:

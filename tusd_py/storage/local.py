@@ -16,6 +16,7 @@ from tusd_py.protocol.upload import is_upload_id
 from tusd_py.storage import syscalls
 from tusd_py.storage.data_store import Concatenates, Data, DataStore, HasFiles, StoredData
 from tusd_py.storage.layout import Layout
+from tusd_py.storage.open_file import OpenFile
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -57,31 +58,36 @@ class _Threads:
 
 
 class LocalData(Data):
-    """One open file."""
+    """One file; what blocks runs on threads."""
 
-    def __init__(self, fd: int, threads: _Threads, *, strict: bool) -> None:
-        self._fd = fd
+    def __init__(self, file: OpenFile, threads: _Threads, *, strict: bool) -> None:
+        self._file = file
         self._threads = threads
         self._strict = strict
 
-    async def write(self, offset: int, data: memoryview) -> None:
+    async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
         with _failures():
-            await self._threads.run(syscalls.write_all, self._fd, offset, data)
+            await self._threads.run(self._write, offset, data, flush)
 
     async def read(self, offset: int, size: int) -> bytes:
         with _failures():
-            return await self._threads.run(syscalls.read_all, self._fd, offset, size)
+            return await self._threads.run(self._file.read, offset, size)
 
     async def flush(self, *, end: int | None = None) -> None:
         if self._strict or end is not None:
             with _failures():
                 await self._threads.run(self._flush, end)
 
+    def _write(self, offset: int, data: memoryview, flush: bool) -> None:
+        self._file.write(offset, data)
+        if flush:
+            self._flush(None)
+
     def _flush(self, end: int | None) -> None:
         if end is not None:
-            syscalls.cut_off(self._fd, end)
+            self._file.cut_off(end)
         if self._strict:
-            syscalls.flush_file(self._fd)
+            self._file.flush()
 
 
 class LocalStore(DataStore, Concatenates, HasFiles):
@@ -92,11 +98,13 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         layout: Where the files go; `prepare_directories` has been there.
         strict: Flush files and directories; without it a power cut may cost what was
             acknowledged in the last half minute.
+        direct: Whether large bodies bypass the page cache, where the file system can.
     """
 
-    def __init__(self, layout: Layout, *, strict: bool) -> None:
+    def __init__(self, layout: Layout, *, strict: bool, direct: bool = False) -> None:
         self._layout = layout
         self._strict = strict
+        self._direct = direct
         self._threads = _Threads()
 
     def file_of(self, upload_id: str) -> Path:
@@ -111,18 +119,12 @@ class LocalStore(DataStore, Concatenates, HasFiles):
 
     @asynccontextmanager
     async def _open(self, path: Path) -> AsyncIterator[Data]:
-        opened: list[int] = []  # filled on the thread, so that a cancelled opening leaks nothing
-
-        def open_file() -> None:
-            opened.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-
+        file = OpenFile(path, direct=self._direct)
         try:
-            with _failures():
-                await self._threads.run(open_file)
-            yield LocalData(opened[0], self._threads, strict=self._strict)
+            yield LocalData(file, self._threads, strict=self._strict)
         finally:
-            for fd in opened:
-                await self._threads.run(os.close, fd)
+            # Does not wait for the disk: what is dirty stays so.
+            file.close()
 
     async def remove(self, upload_id: str) -> int:
         with _failures():

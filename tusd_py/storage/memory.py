@@ -16,7 +16,7 @@ class MemoryData(Data):
         self.content = bytearray()
         self.modified_at = time.time()
 
-    async def write(self, offset: int, data: memoryview) -> None:
+    async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
         end = offset + len(data)
         self._store.make_room(max(0, end - len(self.content)))
         if offset > len(self.content):

@@ -153,7 +153,8 @@ class Writer:
                 if lease.is_double:
                     transfer.begin(self._store(transfer, view[:count]))
                 else:
-                    await self._store(transfer, view[:count])
+                    # A chunk of one piece is flushed by the call that writes it.
+                    await self._store(transfer, view[:count], flush=transfer.is_complete)
                 if count == len(view):
                     lease.grow()
             if await body.read_into(memoryview(bytearray(1)), patience=0):
@@ -162,9 +163,9 @@ class Writer:
             return ended
         return None
 
-    async def _store(self, transfer: "_Transfer", data: memoryview) -> None:
+    async def _store(self, transfer: "_Transfer", data: memoryview, *, flush: bool = False) -> None:
         """Write *data*, and commit if it is time for that."""
-        await transfer.write(data)
+        await transfer.write(data, flush=flush)
         if transfer.is_due(self._checkpoints):
             await self._commit(transfer)
 
@@ -189,10 +190,7 @@ class Writer:
         """Make the bytes durable, then the offset that counts them; in this order only."""
         if not transfer.has_news:
             return
-        finishes = transfer.written == transfer.chunk.length
-        if finishes or transfer.written > transfer.upload.offset:
-            # A refused chunk of a deferred upload may have left bytes past what is now the end.
-            await transfer.data.flush(end=transfer.chunk.length if finishes else None)
+        await transfer.flush()
         now = self._clock()
         created_at = transfer.upload.created_at
         transfer.committed(
@@ -220,6 +218,7 @@ class _Transfer:
         self.epoch = epoch
         self.received = chunk.offset
         self.written = chunk.offset
+        self._flushed = chunk.offset
         self._storing: asyncio.Task[None] | None = None
         self._committed_at = time.monotonic()
         checksum = chunk.payload.checksum
@@ -229,6 +228,11 @@ class _Transfer:
     def room(self) -> int:
         """Return how many more bytes may come."""
         return self.chunk.limit - self.received
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether all that the request announced was received."""
+        return self.received - self.chunk.offset == self.chunk.payload.length
 
     def step(self, size: int) -> int:
         """
@@ -281,18 +285,25 @@ class _Transfer:
         self.upload = upload
         self._committed_at = time.monotonic()
 
-    async def write(self, data: memoryview) -> None:
+    async def write(self, data: memoryview, *, flush: bool) -> None:
         """Write *data* where the last piece ended, hashing it at the same time."""
-        if not data:
-            return
+        writing = self.data.write(self.written, data, flush=flush)
         if self.hasher is None:
-            await self.data.write(self.written, data)
+            await writing
         else:
-            await asyncio.gather(
-                self.data.write(self.written, data),
-                asyncio.to_thread(self.hasher.update, data),
-            )
+            await asyncio.gather(writing, asyncio.to_thread(self.hasher.update, data))
         self.written += len(data)
+        if flush:
+            self._flushed = self.written
+
+    async def flush(self) -> None:
+        """Make what was written durable."""
+        if self.chunk.length != self.upload.length:
+            # Refused chunks may have left bytes past what is the end from now on.
+            await self.data.flush(end=self.chunk.length)
+        elif self.written > self._flushed:
+            await self.data.flush()
+        self._flushed = self.written
 
     async def hash_written(self, checksum: Checksum) -> Hasher:
         """Read back what was written and hash it: the algorithm was not known before."""
