@@ -99,6 +99,12 @@ class Settings(BaseModel):
         "may cost what was acknowledged last.",
         json_schema_extra=_DATA,
     )
+    io: Literal["auto", "direct", "buffered"] = Field(
+        default="auto",
+        description="How large bodies are written: direct bypasses the page cache, buffered uses "
+        "it; auto is direct where durability is strict and the file system can.",
+        json_schema_extra=_DATA,
+    )
     disk_reserve: Size = Field(
         default=256 * 2**20,
         description="Free disk space that uploads leave alone.",

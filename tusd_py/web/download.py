@@ -8,11 +8,12 @@ from aiohttp import hdrs, web
 from tusd_py.protocol.metadata import parse_metadata_leniently
 from tusd_py.protocol.upload import Upload
 from tusd_py.storage.data_store import DataStore, HasFiles
+from tusd_py.web.sendfile import KernelFileResponse
 
 _PIECE = 256 * 1024
 
 
-def send_upload(upload: Upload, data: DataStore) -> web.StreamResponse:
+def send_upload(upload: Upload, data: DataStore, *, idle_timeout: float) -> web.StreamResponse:
     """
     Answer GET with the bytes of *upload*.
 
@@ -27,7 +28,8 @@ def send_upload(upload: Upload, data: DataStore) -> web.StreamResponse:
         hdrs.CACHE_CONTROL: "private, no-cache",
     }
     if isinstance(data, HasFiles):
-        return web.FileResponse(data.file_of(upload.id), headers=headers, chunk_size=_PIECE)
+        path = data.file_of(upload.id)
+        return KernelFileResponse(path, idle_timeout=idle_timeout, headers=headers)
     return web.Response(body=_pieces(upload, data), headers=headers)
 
 

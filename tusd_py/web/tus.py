@@ -75,7 +75,7 @@ class TusHandler:
         if method == hdrs.METH_GET and upload_id is not None and self.downloads:
             owner = await self.owner_of(request)
             upload = await self.service.finished(upload_id, owner)
-            return send_upload(upload, self.service.data)
+            return send_upload(upload, self.service.data, idle_timeout=self.idle_timeout)
         parsed = parse(method, upload_id, request.headers, policy)
         body = RequestBody(request, idle_timeout=self.idle_timeout)
         try:

@@ -1,0 +1,76 @@
+"""Finds out what the file system below the data directory can do."""
+
+import mmap
+import os
+import secrets
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tusd_py.storage import syscalls
+from tusd_py.storage.layout import Layout
+
+_MOUNTS = Path("/proc/self/mounts")
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """
+    What a file system can do.
+
+    Attributes:
+        file_system: Its type, such as `ext4`; empty where the system does not tell.
+        reserves: Whether space can be reserved without changing a file's size.
+        direct: Whether writes can bypass the page cache.
+    """
+
+    file_system: str
+    reserves: bool
+    direct: bool
+
+
+def probe(layout: Layout) -> Abilities:
+    """
+    Try on a file of its own what uploads will ask for. Blocks.
+
+    Raises:
+        OSError: Not even that file can be written.
+    """
+    path = layout.uploads / f".probe-{secrets.token_hex(4)}"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        return Abilities(_file_system(layout.uploads), _can_reserve(fd), _can_direct(path))
+    finally:
+        os.close(fd)
+        path.unlink()
+
+
+def _can_reserve(fd: int) -> bool:
+    try:
+        return syscalls.reserve(fd, mmap.PAGESIZE)
+    except OSError:
+        return True  # it could, but the disk is full, which is no reason not to start
+
+
+def _can_direct(path: Path) -> bool:
+    if not hasattr(os, "O_DIRECT"):
+        return False
+    with suppress(OSError), closing(mmap.mmap(-1, mmap.PAGESIZE)) as page:
+        fd = os.open(path, os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
+        try:
+            return os.pwrite(fd, page, 0) == mmap.PAGESIZE
+        finally:
+            os.close(fd)
+    return False
+
+
+def _file_system(directory: Path) -> str:
+    """Return the type of the mount that *directory* is in: of the longest path above it."""
+    here = directory.resolve()
+    best = ("", "")
+    with suppress(OSError):
+        for line in _MOUNTS.read_text(errors="replace").splitlines():
+            _, mount_point, kind = line.split(" ")[:3]
+            if here.is_relative_to(mount_point) and len(mount_point) >= len(best[0]):
+                best = (mount_point, kind)
+    return best[1]
