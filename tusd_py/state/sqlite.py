@@ -47,9 +47,11 @@ _DUE = f"""
     ORDER BY expires_at LIMIT ?
 """
 _UNFINISHED_FINALS = f"""
+    SELECT {COLUMNS} FROM upload WHERE state = 'concatenating' ORDER BY created_at
+"""
+_FINALS_OF = f"""
     SELECT {COLUMNS} FROM upload
-    WHERE state = 'concatenating'
-        AND (:part_id IS NULL OR id IN (SELECT final_id FROM part WHERE upload_id = :part_id))
+    WHERE state <> 'expired' AND id IN (SELECT final_id FROM part WHERE upload_id = ?)
     ORDER BY created_at
 """
 _LIST = f"""
@@ -157,10 +159,14 @@ class SqliteStore(StateStore):
             lambda db: [to_upload(row) for row in db.execute(_DUE, values)]
         )
 
-    async def unfinished_finals(self, part_id: str | None = None) -> list[Upload]:
-        values = {"part_id": part_id}
+    async def unfinished_finals(self) -> list[Upload]:
         return await self._reader.run(
-            lambda db: [_with_parts(db, row) for row in db.execute(_UNFINISHED_FINALS, values)]
+            lambda db: [_with_parts(db, row) for row in db.execute(_UNFINISHED_FINALS).fetchall()]
+        )
+
+    async def finals_of(self, part_id: str) -> list[Upload]:
+        return await self._reader.run(
+            lambda db: [_with_parts(db, row) for row in db.execute(_FINALS_OF, (part_id,))]
         )
 
     async def list_uploads(

@@ -96,8 +96,12 @@ class StateStore(Protocol):
         """Return up to *limit* uploads whose time is over and whose bytes are still there."""
         ...
 
-    async def unfinished_finals(self, part_id: str | None = None) -> list[Upload]:
-        """Return final uploads that are not joined yet: all, or those that *part_id* is in."""
+    async def unfinished_finals(self) -> list[Upload]:
+        """Return all final uploads that are not joined yet, the oldest first."""
+        ...
+
+    async def finals_of(self, part_id: str) -> list[Upload]:
+        """Return the final uploads that *part_id* is in, tombstones excepted, the oldest first."""
         ...
 
     async def list_uploads(

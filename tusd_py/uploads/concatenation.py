@@ -16,6 +16,9 @@ from tusd_py.storage.data_store import Concatenates, DataStore
 
 log = logging.getLogger(__name__)
 
+#: How many seconds a creation waits for its parts to be joined before it answers without.
+_ANSWER_WITHIN = 0.03
+
 
 class JoinableStore(DataStore, Concatenates, Protocol):
     """A data store that can join uploads."""
@@ -68,22 +71,43 @@ class Concatenation:
         parts = await self._find(part_ids)
         return decide_final(parts.uploads, owner, self._policy)
 
+    async def find_same(self, final: Upload) -> Upload | None:
+        """
+        Return the final upload of the same parts that a repeated request made before, if any.
+
+        A client whose connection broke at the answer asks again; it gets the first one's URL.
+        """
+        for other in await self._state.finals_of(final.parts[0]):
+            same = (other.owner, other.parts, other.metadata)
+            if same == (final.owner, final.parts, final.metadata):
+                return None if other.has_expired(self._clock()) else other
+        return None
+
     async def begin(self, final: Upload) -> Upload:
         """
         Join a final upload that was just created, if its parts are finished.
 
+        Waits for a moment only: what takes longer goes on in the background, and HEAD shows no
+        offset until it is done.
+
         Raises:
-            StorageError, StateError: The joining failed; the final upload is not finished.
+            StorageError, StateError: The joining failed at once; the upload is not finished.
         """
         parts = (await self._find(final.parts)).finished
         if parts is None:
             return final
-        return await self._join(final, parts) or final
+        joining = self._start(final, parts)
+        await asyncio.wait([joining], timeout=_ANSWER_WITHIN)
+        if joining.done():
+            return joining.result() or final
+        joining.add_done_callback(_report)
+        return final
 
     async def part_finished(self, part: Upload) -> None:
         """Join the final uploads that waited for *part* alone, in the background."""
-        for final in await self._state.unfinished_finals(part.id):
-            await self._resume(final)
+        for final in await self._state.finals_of(part.id):
+            if final.state is UploadState.CONCATENATING:
+                await self._resume(final)
 
     async def resume_all(self) -> int:
         """Go on with every final upload whose parts are finished; return how many there are."""
@@ -119,10 +143,6 @@ class Concatenation:
             return False
         self._start(final, parts).add_done_callback(_report)
         return True
-
-    async def _join(self, final: Upload, parts: list[Upload]) -> Upload | None:
-        # Shielded: the client that asked may go, but a joining under way is worth finishing.
-        return await asyncio.shield(self._start(final, parts))
 
     def _start(self, final: Upload, parts: list[Upload]) -> "asyncio.Task[Upload | None]":
         task = self._joining.get(final.id)

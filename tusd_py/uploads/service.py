@@ -239,6 +239,9 @@ class UploadService:
         return written.upload
 
     async def _create_final(self, upload: Upload) -> Upload:
+        same = await self._concatenation.find_same(upload)
+        if same is not None:
+            return same
         await self._allocate(upload)
         try:
             return await self._concatenation.begin(upload)
