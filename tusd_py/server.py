@@ -13,7 +13,7 @@ from tusd_py.composition import Clock, open_service
 from tusd_py.config.model import Settings
 from tusd_py.errors import ServerStopping
 from tusd_py.logs import configure_logs
-from tusd_py.web.app import add_health, mount
+from tusd_py.web.app import add_health, hide_versions, mount
 from tusd_py.web.connection import make_runner
 from tusd_py.web.cors import Cors
 from tusd_py.web.middleware import Endpoint
@@ -47,6 +47,7 @@ def create_app(
     those of `add_tus_routes`.
     """
     app = web.Application()
+    hide_versions(app)
     add_health(app)
     settings = settings or Settings()
     add_tus_routes(

@@ -220,6 +220,9 @@ async def open_sqlite(path: Path, *, strict: bool, create: bool = True) -> Sqlit
 
 
 def _connect(path: Path, *, strict: bool, create: bool) -> sqlite3.Connection:
+    if create:
+        # It holds owners and file names; SQLite gives its -wal and -shm the same mode.
+        path.touch(mode=0o600)
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
         uri=True,

@@ -11,7 +11,7 @@ from tusd_py.storage.layout import Layout
 
 def prepare_directories(layout: Layout) -> None:
     """
-    Make the data directory and its shards, durably; readable by the server's user alone.
+    Make the data directory, durably; its files are for the server's user alone.
 
     Raises:
         DataDirectoryError: One cannot be made.
@@ -20,9 +20,9 @@ def prepare_directories(layout: Layout) -> None:
         if not layout.root.exists():
             layout.root.mkdir(parents=True, mode=0o750)
             syscalls.flush_directory(layout.root.resolve().parent)
-        for directory in (layout.uploads, *layout.shards()):
-            directory.mkdir(exist_ok=True, mode=0o700)
-        syscalls.flush_directory(layout.uploads)
+        layout.uploads.mkdir(exist_ok=True, mode=0o700)
+        for file in (layout.lock_file, layout.state_lock_file):
+            file.touch(mode=0o600)
         syscalls.flush_directory(layout.root)
     except OSError as error:
         raise DataDirectoryError(
@@ -44,7 +44,7 @@ def refuse_lost_state(layout: Layout) -> None:
     with suppress(FileNotFoundError):
         if layout.state_file.stat().st_size > 0:
             return
-    uploads = sum(path.stat().st_size > 0 for path in layout.uploads.glob("??/*"))
+    uploads = sum(path.stat().st_size > 0 for shard in layout.shards() for path in shard.iterdir())
     if uploads:
         raise DataDirectoryError(
             f"The data directory {layout.root} holds {uploads} uploads, but its state file is"

@@ -1,5 +1,6 @@
 """Finds the path of an upload id, never outside the data directory."""
 
+import re
 from pathlib import Path
 
 from tusd_py.protocol.upload import is_upload_id
@@ -9,8 +10,9 @@ STATE_FILE = "state.sqlite3"
 LOCK_FILE = "server.lock"
 UPLOADS = "uploads"
 
-#: Two hex digits name a shard: 256 directories keep each short with millions of uploads.
-SHARDS = tuple(f"{number:02x}" for number in range(256))
+#: Two hex digits name a shard: 256 directories keep each short with millions of uploads. One is
+#: made when its first upload comes.
+SHARD = re.compile(r"[0-9a-f]{2}")
 
 
 class Layout:
@@ -25,11 +27,12 @@ class Layout:
         self.root = data_dir
         self.uploads = data_dir / UPLOADS
         self.state_file = data_dir / STATE_FILE
+        self.state_lock_file = self.state_file.with_suffix(".lock")
         self.lock_file = data_dir / LOCK_FILE
 
     def shards(self) -> list[Path]:
-        """Return every directory that may hold uploads."""
-        return [self.uploads / shard for shard in SHARDS]
+        """Return every directory that holds uploads, or did; blocks."""
+        return sorted(path for path in self.uploads.iterdir() if SHARD.fullmatch(path.name))
 
     def file_of(self, upload_id: str) -> Path:
         """Return the path of an upload's bytes; raises ValueError for what is no id."""

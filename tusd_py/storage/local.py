@@ -140,7 +140,9 @@ class LocalStore(DataStore, Concatenates, HasFiles):
             raise
 
     async def stored(self) -> AsyncIterator[StoredData]:
-        for shard in self._layout.shards():
+        with _failures():
+            shards = await self._threads.run(self._layout.shards)
+        for shard in shards:
             with _failures():
                 found = await self._threads.run(_list_shard, shard)
             for data in found:
@@ -160,7 +162,7 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         await asyncio.to_thread(self._threads.close)
 
     def _allocate(self, path: Path, length: int) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = self._create(path)
         try:
             syscalls.reserve(fd, length)
             if self._strict:
@@ -170,6 +172,16 @@ class LocalStore(DataStore, Concatenates, HasFiles):
             raise
         finally:
             os.close(fd)
+
+    def _create(self, path: Path) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            if self._strict:
+                syscalls.flush_directory(path.parent.parent)
+            return os.open(path, flags, 0o600)
 
     def _remove(self, path: Path) -> int:
         with suppress(FileNotFoundError):

@@ -134,8 +134,8 @@ class Writer:
             try:
                 ended = await self._pump(lease, transfer, body)
                 await transfer.settle()
-            except StorageFull as full:
-                return full
+            except _OutOfRoom as stop:
+                return stop.full
             finally:
                 await transfer.abandon()
         return ended
@@ -206,6 +206,14 @@ class Writer:
                 )
             )
         )
+
+
+class _OutOfRoom(Exception):
+    """A write found no room; unlike after a failed flush, what came before it can be committed."""
+
+    def __init__(self, full: StorageFull) -> None:
+        super().__init__(full)
+        self.full = full
 
 
 class _Transfer:
@@ -288,10 +296,15 @@ class _Transfer:
     async def write(self, data: memoryview, *, flush: bool) -> None:
         """Write *data* where the last piece ended, hashing it at the same time."""
         writing = self.data.write(self.written, data, flush=flush)
-        if self.hasher is None:
-            await writing
-        else:
-            await asyncio.gather(writing, asyncio.to_thread(self.hasher.update, data))
+        try:
+            if self.hasher is None:
+                await writing
+            else:
+                await asyncio.gather(writing, asyncio.to_thread(self.hasher.update, data))
+        except StorageFull as full:
+            if flush:
+                raise  # perhaps the flush failed, and then no later one can be trusted
+            raise _OutOfRoom(full) from full
         self.written += len(data)
         if flush:
             self._flushed = self.written

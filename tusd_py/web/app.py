@@ -3,7 +3,7 @@
 from aiohttp import hdrs, web
 
 from tusd_py.web.body import leave_expectation, must_close
-from tusd_py.web.connection import is_ours
+from tusd_py.web.connection import SERVER_NAME, is_ours
 from tusd_py.web.middleware import Endpoint
 
 
@@ -23,6 +23,15 @@ def mount(app: web.Application, prefix: str, endpoint: Endpoint) -> None:
 def add_health(app: web.Application) -> None:
     """Answer GET /healthz with 200 while the server can answer at all."""
     app.router.add_get("/healthz", _health)
+
+
+def hide_versions(app: web.Application) -> None:
+    """Name just this server in every response of *app*, a 404 of unknown paths included."""
+    app.on_response_prepare.append(_name_server)
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers[hdrs.SERVER] = SERVER_NAME
 
 
 async def _health(_: web.Request) -> web.Response:

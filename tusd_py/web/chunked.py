@@ -21,7 +21,14 @@ _FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\x20-\x7e\x80
 
 
 class ChunkedError(ValueError):
-    """The framing is broken: where the body ends cannot be known any more."""
+    """
+    The framing is broken: where the body ends cannot be known any more.
+
+    Attributes:
+        payload: What came in order before the break.
+    """
+
+    payload = b""
 
 
 class ChunkedDecoder:
@@ -58,7 +65,11 @@ class ChunkedDecoder:
                 self._chunk_left -= len(piece)
                 position += len(piece)
             else:
-                position = self._take_line(data, position)
+                try:
+                    position = self._take_line(data, position)
+                except ChunkedError as error:
+                    error.payload = b"".join(pieces)
+                    raise
         return b"".join(pieces), data[position:]
 
     def _take_line(self, data: bytes, position: int) -> int:

@@ -17,10 +17,15 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from aiohttp import web
-from aiohttp.http import HttpRequestParser
+from aiohttp import hdrs, web
+from aiohttp.http import (
+    HttpProcessingError,
+    HttpRequestParser,
+    HttpVersion10,
+    HttpVersion11,
+)
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from multidict import CIMultiDict
 
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
@@ -29,6 +34,8 @@ from tusd_py.web.takeover import Takeover
 
 log = logging.getLogger(__name__)
 
+#: What the Server header says; which versions run below is nobody's business.
+SERVER_NAME: Final = "tusd-py"
 #: Smaller rests come as fast through aiohttp's stream.
 _WORTH_TAKING_OVER: Final = 128 * 1024
 _HEAD_END: Final = b"\r\n\r\n"
@@ -156,13 +163,13 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what was no proper request, in a line and without a traceback in the log."""
-        if status != 400:
+        if status not in (400, 505):
             return super().handle_error(request, status, exc, message)
         log.info("Refused a malformed request from %s: %r", request.remote, str(exc)[:200])
         response = web.Response(
-            status=400,
-            text="400: The request is not proper HTTP.\n",
-            headers={TUS_RESUMABLE: VERSION},
+            status=status,
+            text=f"{status}: The request is not proper HTTP/1.1.\n",
+            headers={TUS_RESUMABLE: VERSION, hdrs.SERVER: SERVER_NAME},
         )
         response.force_close()
         return response
@@ -182,11 +189,19 @@ class Connection(RequestHandler):
         if len(self._messages) == before:
             return rest
         message, payload = self._messages[-1]
-        if not hasattr(message, "headers"):
+        if isinstance(message, _ErrInfo):
             self._refused = True  # an error of the parser, which is answered and ends all
+        elif message.version not in (HttpVersion10, HttpVersion11):
+            self._refuse(505, "This version of HTTP is not spoken here")
         elif payload is not EMPTY_PAYLOAD:
             self._begin_body(message)
         return rest
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer the last message with an error, and read no further."""
+        error = HttpProcessingError(code=status, message=message)
+        self._messages[-1] = (_ErrInfo(status, error, message), EMPTY_PAYLOAD)
+        self._refused = True
 
     def _begin_body(self, message: Any) -> None:
         """Put our body in the place of aiohttp's, and a fresh parser for the next head."""
@@ -226,6 +241,7 @@ class Connection(RequestHandler):
         except ChunkedError as error:
             self._refused = True
             self._body = None
+            body.feed_data(error.payload)
             body.set_exception(RequestPayloadError(str(error)))
             body.feed_eof()  # aiohttp would wait for an end that cannot come
             return b""

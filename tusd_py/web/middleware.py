@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from tusd_py.errors import IdleTimeout, StateError, StorageError, TusError
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
 from tusd_py.web.body import must_close
+from tusd_py.web.connection import SERVER_NAME
 from tusd_py.web.cors import Cors
 from tusd_py.web.error_responses import Bug, describe_error
 
@@ -40,7 +41,7 @@ class Endpoint:
             response, code = await self._respond(request, request_id)
             response.headers[REQUEST_ID] = request_id
             response.headers[TUS_RESUMABLE] = VERSION
-            response.headers[hdrs.SERVER] = "tusd-py"  # the versions below are nobody's business
+            response.headers[hdrs.SERVER] = SERVER_NAME
             response.headers.update(self._cors.headers(request))
             if must_close(request):
                 response.force_close()
