@@ -12,7 +12,7 @@ def mount(app: web.Application, prefix: str, endpoint: Endpoint) -> None:
     Let *endpoint* answer everything below *prefix* (which ends with a slash), and *prefix*
     itself with or without its last slash.
     """
-    paths = [prefix + "{tail:.*}"]
+    paths = [prefix + r"{tail:[\s\S]*}"]  # a line feed in the path is ours to answer, too
     if prefix != "/":
         paths.append(prefix.rstrip("/"))
     for path in paths:

@@ -158,7 +158,7 @@ def must_close(request: web.BaseRequest) -> bool:
     content = request.content
     if content.exception() is not None:
         return True
-    if expects_continue(request) and not content.is_eof():
+    if hdrs.EXPECT in request.headers and not content.is_eof():
         return True
     coding = request.headers.get(hdrs.TRANSFER_ENCODING)
     if coding is None:

@@ -117,8 +117,10 @@ class Connection(RequestHandler):
         """End the body that was arriving, too: aiohttp knows only of the one being handled."""
         body, self._body = self._body, None
         super().connection_lost(exc)
-        if body is not None and body.exception() is None:
-            body.set_exception(exc or ConnectionResetError("Connection lost"))
+        if body is not None:
+            if body.exception() is None:
+                body.set_exception(exc or ConnectionResetError("Connection lost"))
+            body.feed_eof()  # aiohttp would wait for an end that cannot come
 
     def take_over(self, body: StreamReader, *, idle_timeout: float) -> Takeover | None:
         """
