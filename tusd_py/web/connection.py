@@ -55,6 +55,7 @@ _NEEDED: Final = [
     "_reading_paused",
     "_force_close",
     "_close",
+    "_current_request",
     "_read_bufsize",
     "_max_msg_queue_size",
     "_loop",
@@ -116,11 +117,16 @@ class Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the body that was arriving, too: aiohttp knows only of the one being handled."""
         body, self._body = self._body, None
+        if body is not None and self._current_request is None:
+            # Nobody reads it but aiohttp, which drains what follows an answer and would take the
+            # exception for a bug; so it sees the end first.
+            body.feed_eof()
         super().connection_lost(exc)
         if body is not None:
             if body.exception() is None:
                 body.set_exception(exc or ConnectionResetError("Connection lost"))
-            body.feed_eof()  # aiohttp would wait for an end that cannot come
+            if not body.is_eof():
+                body.feed_eof()  # aiohttp would wait for an end that cannot come
 
     def take_over(self, body: StreamReader, *, idle_timeout: float) -> Takeover | None:
         """
