@@ -75,7 +75,7 @@ def _request_id(request: web.BaseRequest) -> str:
     given = request.headers.get(REQUEST_ID, "")
     if _REQUEST_ID.fullmatch(given):
         return given
-    return f"{random.getrandbits(64):016x}"  # noqa: S311 - a name in a log, and no secret
+    return f"{random.getrandbits(64):016x}"  # a name in a log, and no secret
 
 
 def _as_response(refusal: web.HTTPException) -> web.Response:
