@@ -55,8 +55,8 @@ async def open_backends(settings: Settings, *, exclusive: bool) -> AsyncIterator
             await asyncio.to_thread(prepare_directories, layout)
             stack.enter_context(only_server(layout))
             await asyncio.to_thread(refuse_lost_state, layout)
-        state = await open_sqlite(layout.state_file, strict=strict, create=exclusive)
         direct = exclusive and await asyncio.to_thread(_choose_direct, settings, layout)
+        state = await open_sqlite(layout.state_file, strict=strict, create=exclusive)
         data = LocalStore(layout, strict=strict, direct=direct)
         try:
             first_epoch = await state.highest_epoch() + 1

@@ -1,6 +1,7 @@
 """Starts the parts in order, and stops them in reverse."""
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -33,6 +34,8 @@ def serve(settings: Settings) -> None:
         OSError: The address cannot be listened on.
     """
     configure_logs(log_format=settings.log_format, level=settings.log_level)
+    gc.freeze()  # what is here by now stays, and need not be looked through again and again
+    gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def migrate(connection: sqlite3.Connection, lock_file: Path) -> list[str]:
         db = Database(connection)
         pending: list[Any] = migrations.pending(db)
         applied: list[Any] = migrations.applied(db)
-        known = {step.name for step in migrations.pending(Database(memory=True))}
+        with closing(sqlite3.connect(":memory:")) as empty:
+            known = {step.name for step in migrations.pending(Database(empty))}
         if unknown := [step.name for step in applied if step.name not in known]:
             raise DataDirectoryError(
                 f"The state file was migrated by a later tusd_py (step {unknown[0]}):"

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from tusd_py.errors import DataDirectoryError, Displaced
@@ -206,9 +207,7 @@ async def open_sqlite(path: Path, *, strict: bool, create: bool = True) -> Sqlit
         DataDirectoryError: It cannot be opened, or is no state file of ours.
     """
     try:
-        writer = await asyncio.to_thread(_connect, path, strict=strict, create=create)
-        await asyncio.to_thread(migrate, writer, path.with_suffix(".lock"))
-        reader = await asyncio.to_thread(_connect, path, strict=strict, create=False)
+        writer, reader = await asyncio.to_thread(_open, path, strict=strict, create=create)
     except (sqlite3.Error, OSError) as error:
         raise DataDirectoryError(
             f"The state file {path} cannot be used ({error}). Check that its directory is"
@@ -217,6 +216,17 @@ async def open_sqlite(path: Path, *, strict: bool, create: bool = True) -> Sqlit
     return SqliteStore(
         SqliteThread(writer, begin="BEGIN IMMEDIATE"), SqliteThread(reader, begin="BEGIN")
     )
+
+
+def _open(
+    path: Path, *, strict: bool, create: bool
+) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    with ExitStack() as stack:
+        writer = stack.enter_context(closing(_connect(path, strict=strict, create=create)))
+        migrate(writer, path.with_suffix(".lock"))
+        reader = _connect(path, strict=strict, create=False)
+        stack.pop_all()  # both are whole, and the caller's
+        return writer, reader
 
 
 def _connect(path: Path, *, strict: bool, create: bool) -> sqlite3.Connection:

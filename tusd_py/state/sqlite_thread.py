@@ -1,30 +1,16 @@
 """Runs statements in order, many to a commit, on the one thread that owns a connection."""
 
-import asyncio
-import queue
+import logging
 import sqlite3
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+from tusd_py.batch_thread import BatchThread, Call
 from tusd_py.errors import StateError
 
 _T = TypeVar("_T")
 
-#: The most calls that share a commit: what queues up during one fsync under load is far less.
-_BATCH = 256
-
-
-@dataclass(slots=True)
-class _Call(Generic[_T]):
-    """A function waiting for its turn, and where its outcome is awaited."""
-
-    work: Callable[[sqlite3.Connection], _T]
-    loop: asyncio.AbstractEventLoop
-    outcome: asyncio.Future[_T]
-    result: _T | None = None
-    error: BaseException | None = None
+log = logging.getLogger(__name__)
 
 
 class SqliteThread:
@@ -43,10 +29,9 @@ class SqliteThread:
     def __init__(self, connection: sqlite3.Connection, *, begin: str) -> None:
         self._connection = connection
         self._begin = begin
-        self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="state", daemon=True)
-        self._closed = False
-        self._thread.start()
+        self._thread: BatchThread[sqlite3.Connection] = BatchThread(
+            "state", execute=self._commit, close=connection.close
+        )
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """
@@ -56,42 +41,15 @@ class SqliteThread:
             StateError: SQLite failed; nothing of *work* was kept.
             TusError: What *work* itself raised; nothing of it was kept.
         """
-        if self._closed:
+        if self._thread.is_closed:
             raise StateError("The server is shutting down: try again in a moment.")
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[_T] = loop.create_future()
-        self._calls.put(_Call(work, loop, outcome))
-        return await outcome
+        return await self._thread.run(work)
 
     async def close(self) -> None:
         """Finish what is queued, then close the connection."""
-        self._closed = True
-        self._calls.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._thread.close()
 
-    def _run(self) -> None:
-        open_for_calls = True
-        while open_for_calls:
-            batch, open_for_calls = self._next_batch()
-            if batch:
-                self._commit(batch)
-                _report(batch)
-        self._connection.close()
-
-    def _next_batch(self) -> tuple[list[_Call[Any]], bool]:
-        batch = []
-        call = self._calls.get()
-        while call is not None:
-            batch.append(call)
-            if len(batch) == _BATCH:
-                return batch, True
-            try:
-                call = self._calls.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
-
-    def _commit(self, batch: list[_Call[Any]]) -> None:
+    def _commit(self, batch: Sequence[Call[sqlite3.Connection, Any]]) -> None:
         try:
             self._connection.execute(self._begin)
             for call in batch:
@@ -103,7 +61,7 @@ class SqliteThread:
                 call.error = _explain(error)
             self._roll_back()
 
-    def _attempt(self, call: _Call[Any]) -> None:
+    def _attempt(self, call: Call[sqlite3.Connection, Any]) -> None:
         """Run one call so that its failure undoes its own work alone."""
         self._connection.execute("SAVEPOINT call")
         try:
@@ -114,29 +72,15 @@ class SqliteThread:
         self._connection.execute("RELEASE call")
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The next BEGIN fails then, and rolls back in its turn; this thread must go on.
+            log.exception("A transaction could not be rolled back.")
 
 
 def _explain(error: sqlite3.Error) -> StateError:
     explained = StateError("The server cannot record uploads at the moment: try later.")
     explained.__cause__ = error
     return explained
-
-
-def _report(batch: list[_Call[Any]]) -> None:
-    """Wake up those who wait, one call into each event loop."""
-    for loop in {call.loop for call in batch}:
-        finished = [call for call in batch if call.loop is loop]
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, finished)
-
-
-def _resolve(batch: list[_Call[Any]]) -> None:
-    for call in batch:
-        if call.outcome.done():
-            continue  # whoever asked was cancelled; the change stands all the same
-        if call.error is not None:
-            call.outcome.set_exception(call.error)
-        else:
-            call.outcome.set_result(call.result)

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import aiofiles.os
 
+from tusd_py.batch_thread import BatchThread, Call
 from tusd_py.errors import StorageError, StorageFull
 from tusd_py.protocol.upload import is_upload_id
 from tusd_py.storage import syscalls
@@ -24,6 +25,8 @@ _T = TypeVar("_T")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Several flushes wait for the disk side by side; it is latency they hide, not work they share.
 _THREADS = 16
+#: The longest write that only copies; a longer one keeps a processor busy for a while.
+_QUICK = 64 * 1024
 
 
 @contextmanager
@@ -38,23 +41,47 @@ def _failures() -> Iterator[None]:
 
 
 class _Threads:
-    """Runs blocking calls beside the event loop."""
+    """
+    Runs blocking calls beside the event loop.
+
+    What waits for the disk runs side by side on a pool; what only copies into the page cache
+    runs in batches on one thread, for there the change of threads is what costs.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
+        self._batches: BatchThread[None] = BatchThread("data-quick", execute=_run_each)
 
     async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run what may wait for the disk."""
         loop = asyncio.get_running_loop()
-        outcome = loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
-        try:
-            return await asyncio.shield(outcome)
-        except asyncio.CancelledError:
-            # A thread cannot be cancelled: whoever asked must not close the file below it.
-            await asyncio.wait([outcome])
-            raise
+        return await _to_the_end(loop.run_in_executor(self._pool, lambda: call(*args, **kwargs)))
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=True)
+    async def run_quick(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run what does not wait for the disk."""
+        running = self._batches.run(lambda _: call(*args, **kwargs))
+        return await _to_the_end(asyncio.ensure_future(running))
+
+    async def close(self) -> None:
+        await self._batches.close()
+        await asyncio.to_thread(self._pool.shutdown)
+
+
+async def _to_the_end(outcome: "asyncio.Future[_T]") -> _T:
+    """Await *outcome*, also when cancelled: a thread cannot be, and still uses file and buffer."""
+    try:
+        return await asyncio.shield(outcome)
+    except asyncio.CancelledError:
+        await asyncio.wait([outcome])
+        raise
+
+
+def _run_each(batch: Sequence[Call[None, Any]]) -> None:
+    for call in batch:
+        try:
+            call.result = call.work(None)
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the call
+            call.error = error
 
 
 class LocalData(Data):
@@ -66,8 +93,10 @@ class LocalData(Data):
         self._strict = strict
 
     async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
+        waits = len(data) > _QUICK or (flush and self._strict)
+        run = self._threads.run if waits else self._threads.run_quick
         with _failures():
-            await self._threads.run(self._write, offset, data, flush)
+            await run(self._write, offset, data, flush)
 
     async def read(self, offset: int, size: int) -> bytes:
         with _failures():
@@ -105,14 +134,16 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         self._layout = layout
         self._strict = strict
         self._direct = direct
+        self._durable_shards: set[Path] = set()
         self._threads = _Threads()
 
     def file_of(self, upload_id: str) -> Path:
         return self._layout.file_of(upload_id)
 
     async def allocate(self, upload_id: str, length: int | None) -> None:
+        run = self._threads.run if self._strict else self._threads.run_quick
         with _failures():
-            await self._threads.run(self._allocate, self.file_of(upload_id), length or 0)
+            await run(self._allocate, self.file_of(upload_id), length or 0)
 
     def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
         return self._open(self.file_of(upload_id))
@@ -159,7 +190,7 @@ class LocalStore(DataStore, Concatenates, HasFiles):
             await self._threads.run(self._concatenate, self.file_of(final_id), sources)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._threads.close)
+        await self._threads.close()
 
     def _allocate(self, path: Path, length: int) -> None:
         fd = self._create(path)
@@ -174,14 +205,14 @@ class LocalStore(DataStore, Concatenates, HasFiles):
             os.close(fd)
 
     def _create(self, path: Path) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            return os.open(path, flags, 0o600)
-        except FileNotFoundError:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
+        shard = path.parent
+        if shard not in self._durable_shards:
+            # Whoever made it, perhaps a server that was killed, its name may not be durable yet.
+            shard.mkdir(mode=0o700, exist_ok=True)
             if self._strict:
-                syscalls.flush_directory(path.parent.parent)
-            return os.open(path, flags, 0o600)
+                syscalls.flush_directory(shard.parent)
+            self._durable_shards.add(shard)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def _remove(self, path: Path) -> int:
         with suppress(FileNotFoundError):

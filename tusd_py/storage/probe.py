@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tusd_py.errors import DataDirectoryError
 from tusd_py.storage import syscalls
 from tusd_py.storage.layout import Layout
 
@@ -34,10 +35,16 @@ def probe(layout: Layout) -> Abilities:
     Try on a file of its own what uploads will ask for. Blocks.
 
     Raises:
-        OSError: Not even that file can be written.
+        DataDirectoryError: Not even that file can be made.
     """
     path = layout.uploads / f".probe-{secrets.token_hex(4)}"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirectoryError(
+            f"No file can be made below {layout.root} ({error.strerror}). Make room, or make the"
+            " file system writable."
+        ) from error
     try:
         return Abilities(_file_system(layout.uploads), _can_reserve(fd), _can_direct(path))
     finally:

@@ -78,8 +78,8 @@ class Concatenation:
         A client whose connection broke at the answer asks again; it gets the first one's URL.
         """
         for other in await self._state.finals_of(final.parts[0]):
-            same = (other.owner, other.parts, other.metadata)
-            if same == (final.owner, final.parts, final.metadata):
+            same = (other.owner, other.concat, other.metadata)
+            if same == (final.owner, final.concat, final.metadata):
                 return None if other.has_expired(self._clock()) else other
         return None
 

@@ -112,7 +112,7 @@ class UploadService:
             upload = await self._find(request.upload_id, owner)
             with _expiring(upload):
                 chunk = decide_append(request, upload, self.policy)
-                if upload.length is None:
+                if upload.length is None and request.payload.length != 0:
                     await self._admission.admit(request.payload.length or 0)
                 written = await self._writer.write(upload, chunk, body, hold)
         await self._after_write(upload, written)

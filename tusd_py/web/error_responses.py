@@ -30,6 +30,8 @@ _STATUSES: tuple[tuple[type[TusError], int], ...] = (
     (StorageError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (StateError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
+#: Where a request keeps the method that X-HTTP-Method-Override made of its own.
+EFFECTIVE_METHOD = web.RequestKey("effective_method", str)
 _MISMATCH_REASON = {460: "Checksum Mismatch"}
 
 
@@ -50,7 +52,7 @@ def describe_error(error: TusError, request: web.BaseRequest, request_id: str) -
     It holds the error's code and message and the request's id; never a path, a statement or a
     traceback.
     """
-    status = status_of(error, request.method)
+    status = status_of(error, request.get(EFFECTIVE_METHOD, request.method))
     reason = _MISMATCH_REASON.get(status)
     headers = _headers(error)
     if _prefers_text(request):

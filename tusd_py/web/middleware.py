@@ -86,6 +86,8 @@ def _as_response(refusal: web.HTTPException) -> web.Response:
 
 
 def _log_access(request: web.BaseRequest, status: int, code: str | None, seconds: float) -> None:
+    if not log.isEnabledFor(logging.INFO):
+        return
     log.info(
         "%s %s %d",
         request.method,

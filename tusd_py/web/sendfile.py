@@ -74,7 +74,8 @@ class KernelFileResponse(web.FileResponse):
                 offset += sent
         finally:
             os.close(target)
-            transport.set_write_buffer_limits()
+            if not transport.is_closing():
+                transport.set_write_buffer_limits()
 
     async def _until_writable(self, loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
         writable = asyncio.Event()

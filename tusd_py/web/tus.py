@@ -27,6 +27,7 @@ from tusd_py.web.body import RequestBody
 from tusd_py.web.connection import is_ours
 from tusd_py.web.cors import is_preflight
 from tusd_py.web.download import send_upload
+from tusd_py.web.error_responses import EFFECTIVE_METHOD
 from tusd_py.web.urls import location_of, upload_id_of
 
 #: Says whose request it is; raises an `aiohttp.web.HTTPException` to refuse it.
@@ -66,6 +67,7 @@ class TusHandler:
         """
         policy = _policy_for(request, self.service.policy)
         method = effective_method(request.method, request.headers, policy)
+        request[EFFECTIVE_METHOD] = method
         if is_preflight(request):
             return _respond(responses.describe_server(policy))
         _check_message(request)
