@@ -82,7 +82,7 @@ class ReceivedBody(StreamReader):
 class Connection(RequestHandler):
     """Splits what arrives into heads, for aiohttp, and bodies, for whoever handles the request."""
 
-    __slots__ = ("_body", "_framing", "_head_tail", "_held", "_refused")
+    __slots__ = ("_body", "_framing", "_head_tail", "_held", "_left_alone", "_refused")
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -91,16 +91,19 @@ class Connection(RequestHandler):
         self._body: ReceivedBody | None = None  # the body that is arriving now
         self._framing: int | ChunkedDecoder = 0  # how many bytes it lacks, or how to tell its end
         self._refused = False  # broken beyond repair: nothing that follows can be trusted
+        self._left_alone = False  # aiohttp reads the rest, and the connection ends with it
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived; aiohttp also calls this with nothing, to go on after a pause."""
+        if self._left_alone and not data:
+            super().data_received(data)
         data, self._held = self._held + data, b""
         while data and not (self._force_close or self._refused):
             if self._body is not None:
                 data = self._feed_body(self._body, data)
             elif self._close:
                 return  # what is under way may end, but nothing new begins
-            elif self._upgraded:
+            elif self._upgraded or self._left_alone:
                 super().data_received(data)
                 return
             elif len(self._messages) >= self._max_msg_queue_size:
@@ -111,8 +114,11 @@ class Connection(RequestHandler):
 
     def pause_reading(self) -> None:
         """Stop the transport; aiohttp's parser has no body that would have to stop with it."""
-        self._reading_paused = True
-        self._pause_transport_reading()
+        if self._left_alone:
+            super().pause_reading()
+        else:
+            self._reading_paused = True
+            self._pause_transport_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the body that was arriving, too: aiohttp knows only of the one being handled."""
@@ -157,9 +163,11 @@ class Connection(RequestHandler):
     async def finish_response(
         self, request: Any, resp: Any, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Close after an upgrade that was asked for and declined: what follows was not parsed."""
+        """Close after a declined upgrade, and after a body that aiohttp read by itself."""
         if self._upgraded and self._payload_parser is None:
-            self._message_tail = b""
+            self._message_tail = b""  # what follows was not parsed
+            resp.force_close()
+        if request.content is not EMPTY_PAYLOAD and not isinstance(request.content, ReceivedBody):
             resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
@@ -201,6 +209,10 @@ class Connection(RequestHandler):
             self._refused = True  # an error of the parser, which is answered and ends all
         elif message.version not in (HttpVersion10, HttpVersion11):
             self._refuse(505, "This version of HTTP is not spoken here")
+        elif message.compression:
+            # Not for uploads, which refuse it; an application's own routes expect aiohttp to
+            # unpack it, and to bound what comes out.
+            self._left_alone = payload is not EMPTY_PAYLOAD
         elif payload is not EMPTY_PAYLOAD:
             self._begin_body(message)
         return rest
