@@ -70,14 +70,18 @@ class BatchThread(Generic[_C]):
         """Tell whether `close` was called, after which nothing more may be asked for."""
         return self._closed
 
-    async def run(self, work: Callable[[_C], _T]) -> _T:
-        """Have *work* run and return what it returns, or raise what it raises."""
+    def submit(self, work: Callable[[_C], _T]) -> "asyncio.Future[_T]":
+        """
+        Have *work* run; return the future of what it returns or raises.
+
+        Cancelling the future does not stop the work. Calls run in the order of their submission.
+        """
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[_T] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._hand_over)
         self._waiting.append(Call(work, outcome))
-        return await outcome
+        return outcome
 
     async def close(self) -> None:
         """Finish what was asked for, then end the thread."""

@@ -43,7 +43,7 @@ class SqliteThread:
         """
         if self._thread.is_closed:
             raise StateError("The server is shutting down: try again in a moment.")
-        return await self._thread.run(work)
+        return await self._thread.submit(work)
 
     async def close(self) -> None:
         """Finish what is queued, then close the connection."""

@@ -46,6 +46,9 @@ class _Threads:
 
     What waits for the disk runs side by side on a pool; what only copies into the page cache
     runs in batches on one thread, for there the change of threads is what costs.
+
+    A thread cannot be cancelled. Whoever is cancelled while it waits goes on waiting until the call
+    is over: the file and the buffer are still in use.
     """
 
     def __init__(self) -> None:
@@ -55,25 +58,24 @@ class _Threads:
     async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run what may wait for the disk."""
         loop = asyncio.get_running_loop()
-        return await _to_the_end(loop.run_in_executor(self._pool, lambda: call(*args, **kwargs)))
+        outcome = loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
+        try:
+            return await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            await asyncio.wait([outcome])
+            raise
 
     async def run_quick(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run what does not wait for the disk."""
-        running = self._batches.run(lambda _: call(*args, **kwargs))
-        return await _to_the_end(asyncio.ensure_future(running))
+        try:
+            return await self._batches.submit(lambda _: call(*args, **kwargs))
+        except asyncio.CancelledError:
+            await self._batches.submit(lambda _: None)  # by its turn, the call above is over
+            raise
 
     async def close(self) -> None:
         await self._batches.close()
         await asyncio.to_thread(self._pool.shutdown)
-
-
-async def _to_the_end(outcome: "asyncio.Future[_T]") -> _T:
-    """Await *outcome*, also when cancelled: a thread cannot be, and still uses file and buffer."""
-    try:
-        return await asyncio.shield(outcome)
-    except asyncio.CancelledError:
-        await asyncio.wait([outcome])
-        raise
 
 
 def _run_each(batch: Sequence[Call[None, Any]]) -> None:
