@@ -77,10 +77,11 @@ class Concatenation:
 
         A client whose connection broke at the answer asks again; it gets the first one's URL.
         """
+        wanted = (final.owner, final.concat, final.metadata)
         for other in await self._state.finals_of(final.parts[0]):
-            same = (other.owner, other.concat, other.metadata)
-            if same == (final.owner, final.concat, final.metadata):
-                return None if other.has_expired(self._clock()) else other
+            same = (other.owner, other.concat, other.metadata) == wanted
+            if same and not other.has_expired(self._clock()):
+                return other
         return None
 
     async def begin(self, final: Upload) -> Upload:
@@ -138,6 +139,8 @@ class Concatenation:
         return _Parts([None if part and part.has_expired(now) else part for part in found])
 
     async def _resume(self, final: Upload) -> bool:
+        if final.has_expired(self._clock()):
+            return False
         parts = (await self._find(final.parts)).finished
         if parts is None:
             return False
