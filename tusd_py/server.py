@@ -3,10 +3,13 @@
 import asyncio
 import gc
 import logging
+import shutil
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 from aiohttp import web
 
@@ -146,10 +149,20 @@ def _greet(settings: Settings, port: int) -> None:
     print(
         f"Uploads: {uploads}\n"
         f"Data:    {settings.data_dir.resolve()}\n"
-        f"Try:     tusd-py upload FILE --to {uploads}\n"
+        f"Try:     {_program()} upload FILE --to {uploads}\n"
         "Stop:    Ctrl-C",
         flush=True,
     )
+
+
+def _program() -> str:
+    """Return what to type for this program, wherever it was installed."""
+    if shutil.which("tusd-py"):
+        return "tusd-py"
+    path = Path(sys.argv[0])
+    if path.name != "tusd-py":
+        return "python -m tusd_py"
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _cors(settings: Settings) -> Cors:
