@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import shutil
 import signal
 import sys
@@ -27,6 +28,8 @@ __all__ = ["add_tus_routes", "create_app", "open_service", "serve"]
 
 log = logging.getLogger(__name__)
 
+_MANY = 1_048_576  # descriptors, where there is no limit at all
+
 
 def serve(settings: Settings) -> None:
     """
@@ -37,6 +40,7 @@ def serve(settings: Settings) -> None:
         OSError: The address cannot be listened on.
     """
     configure_logs(log_format=settings.log_format, level=settings.log_level)
+    _allow_many_connections()
     gc.freeze()  # what is here by now stays, and need not be looked through again and again
     gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -153,6 +157,19 @@ def _greet(settings: Settings, port: int) -> None:
         "Stop:    Ctrl-C",
         flush=True,
     )
+
+
+def _allow_many_connections() -> None:
+    """
+    Lift the soft limit on descriptors to the hard one.
+
+    An upload under way has two or three. With the usual soft limit of 1024, some five hundred slow
+    uploads would keep everybody else waiting at the door.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _MANY if hard == resource.RLIM_INFINITY else hard
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _program() -> str:

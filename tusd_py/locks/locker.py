@@ -49,6 +49,10 @@ class Locker(Protocol):
         """
         ...
 
+    def is_held(self, upload_id: str) -> bool:
+        """Tell whether somebody has the upload, and would be asked to let go by `hold`."""
+        ...
+
     def stop(self) -> None:
         """Ask every holder to let go because the server stops, and give out no more holds."""
         ...

@@ -66,6 +66,9 @@ class MemoryLocker(Locker):
     def hold(self, upload_id: str) -> AbstractAsyncContextManager[Hold]:
         return self._hold(upload_id)
 
+    def is_held(self, upload_id: str) -> bool:
+        return upload_id in self._lines
+
     @asynccontextmanager
     async def _hold(self, upload_id: str) -> AsyncIterator[Hold]:
         line = self._lines.setdefault(upload_id, _Line())

@@ -37,15 +37,23 @@ _FINISH_FINAL = f"""
     WHERE id = :id AND state = 'concatenating'
     RETURNING {COLUMNS}
 """
+#: Holds for what no living final upload waits for: its parts stay until it is joined.
+_NOT_NEEDED = """
+    NOT EXISTS (
+        SELECT 1 FROM part JOIN upload AS final ON final.id = part.final_id
+        WHERE part.upload_id = upload.id AND final.state = 'concatenating'
+            AND (final.expires_at IS NULL OR final.expires_at > :now)
+    )
+"""
 _EXPIRE = f"""
     UPDATE upload SET state = 'expired'
-    WHERE id = :id AND state <> 'expired' AND expires_at <= :now
+    WHERE id = :id AND state <> 'expired' AND expires_at <= :now AND {_NOT_NEEDED}
     RETURNING {COLUMNS}
 """
 _DUE = f"""
     SELECT {COLUMNS} FROM upload
-    WHERE state IN ('open', 'concatenating', 'finished') AND expires_at <= ?
-    ORDER BY expires_at LIMIT ?
+    WHERE state IN ('open', 'concatenating', 'finished') AND expires_at <= :now AND {_NOT_NEEDED}
+    ORDER BY expires_at LIMIT :limit
 """
 _UNFINISHED_FINALS = f"""
     SELECT {COLUMNS} FROM upload WHERE state = 'concatenating' ORDER BY created_at
@@ -155,7 +163,7 @@ class SqliteStore(StateStore):
         )
 
     async def due(self, now: float, limit: int) -> list[Upload]:
-        values = (to_milliseconds(now), limit)
+        values = {"now": to_milliseconds(now), "limit": limit}
         return await self._reader.run(
             lambda db: [to_upload(row) for row in db.execute(_DUE, values)]
         )

@@ -77,7 +77,11 @@ class StateStore(Protocol):
         ...
 
     async def expire(self, upload_id: str, now: float) -> Upload | None:
-        """Make the upload a tombstone if its time is over; None where it is not, or is gone."""
+        """
+        Make the upload a tombstone if its time is over, and return it; else return None.
+
+        The time of a part that a living final upload waits for is not over before the latter's.
+        """
         ...
 
     async def remove(self, upload_id: str) -> bool:
@@ -93,7 +97,7 @@ class StateStore(Protocol):
         ...
 
     async def due(self, now: float, limit: int) -> list[Upload]:
-        """Return up to *limit* uploads whose time is over and whose bytes are still there."""
+        """Return up to *limit* uploads that `expire` would make tombstones."""
         ...
 
     async def unfinished_finals(self) -> list[Upload]:

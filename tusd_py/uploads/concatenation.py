@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from tusd_py.errors import StorageError, TusError
+from tusd_py.errors import LockTimeout, StorageError, TusError
 from tusd_py.events import Listener, UploadFinished
 from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.rules import check_size, decide_final, total_length
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 #: How many seconds a creation waits for its parts to be joined before it answers without.
 _ANSWER_WITHIN = 0.03
+#: How many seconds the termination of a part waits for the joining that needs it.
+_LET_GO_WITHIN = 5.0
 
 
 class JoinableStore(DataStore, Concatenates, Protocol):
@@ -68,8 +70,10 @@ class Concatenation:
 
     async def decide(self, part_ids: tuple[str, ...], owner: str) -> int | None:
         """Return the length of the final upload asked for; raises what `decide_final` does."""
-        parts = await self._find(part_ids)
-        return decide_final(parts.uploads, owner, self._policy)
+        now = self._clock()
+        found = await self._state.find_all(part_ids)
+        parts = [None if part and part.has_expired(now) else part for part in found]
+        return decide_final(parts, owner, self._policy)
 
     async def find_same(self, final: Upload) -> Upload | None:
         """
@@ -94,10 +98,9 @@ class Concatenation:
         Raises:
             StorageError, StateError: The joining failed at once; the upload is not finished.
         """
-        parts = (await self._find(final.parts)).finished
-        if parts is None:
+        joining = await self._join(final)
+        if joining is None:
             return final
-        joining = self._start(final, parts)
         await asyncio.wait([joining], timeout=_ANSWER_WITHIN)
         if joining.done():
             return joining.result() or final
@@ -107,8 +110,24 @@ class Concatenation:
     async def part_finished(self, part: Upload) -> None:
         """Join the final uploads that waited for *part* alone, in the background."""
         for final in await self._state.finals_of(part.id):
-            if final.state is UploadState.CONCATENATING:
-                await self._resume(final)
+            await self._resume(final)
+
+    async def let_go(self, part: Upload) -> None:
+        """
+        Wait until every final upload that can be joined of *part* and others is joined.
+
+        It was promised to a client, who may tidy up the parts before the copying is done.
+
+        Raises:
+            LockTimeout: That takes longer, or fails at the moment.
+        """
+        for final in await self._state.finals_of(part.id):
+            joining = await self._join(final)
+            if joining is None:
+                continue
+            await asyncio.wait([joining], timeout=_LET_GO_WITHIN)
+            if not joining.done() or joining.exception() is not None:
+                raise LockTimeout
 
     async def resume_all(self) -> int:
         """Go on with every final upload whose parts are finished; return how many there are."""
@@ -134,18 +153,24 @@ class Concatenation:
         await asyncio.gather(*self._joining.values(), return_exceptions=True)
 
     async def _find(self, part_ids: tuple[str, ...]) -> _Parts:
-        now = self._clock()
+        """Return the parts whose bytes are there: while a final upload needs them, they stay."""
         found = await self._state.find_all(part_ids)
-        return _Parts([None if part and part.has_expired(now) else part for part in found])
+        return _Parts(
+            [None if part and part.state is UploadState.EXPIRED else part for part in found]
+        )
 
     async def _resume(self, final: Upload) -> bool:
-        if final.has_expired(self._clock()):
-            return False
+        joining = await self._join(final)
+        if joining is not None:
+            joining.add_done_callback(_report)
+        return joining is not None
+
+    async def _join(self, final: Upload) -> "asyncio.Task[Upload | None] | None":
+        """Begin the joining of *final*, or find it under way; None where it is not possible."""
+        if final.state is not UploadState.CONCATENATING or final.has_expired(self._clock()):
+            return None
         parts = (await self._find(final.parts)).finished
-        if parts is None:
-            return False
-        self._start(final, parts).add_done_callback(_report)
-        return True
+        return None if parts is None else self._start(final, parts)
 
     def _start(self, final: Upload, parts: list[Upload]) -> "asyncio.Task[Upload | None]":
         task = self._joining.get(final.id)

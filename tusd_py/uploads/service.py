@@ -1,7 +1,7 @@
 """Tells each verb in order: lock, find, decide, ask, write, commit."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from tusd_py.errors import (
     Disconnected,
@@ -18,7 +18,7 @@ from tusd_py.events import (
     UploadFinished,
     UploadTerminated,
 )
-from tusd_py.locks.locker import Locker
+from tusd_py.locks.locker import Hold, Locker
 from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.requests import Append, Create, Payload
 from tusd_py.protocol.rules import check_living, decide_append, decide_create, first_chunk
@@ -108,8 +108,7 @@ class UploadService:
             TransferEnded: The body broke off, or another request took over.
             LockTimeout: Whoever holds the upload did not let go.
         """
-        async with self._locks.hold(request.upload_id) as hold:
-            upload = await self._find(request.upload_id, owner)
+        async with self._hold(request.upload_id, owner) as (hold, upload):
             with _expiring(upload):
                 chunk = decide_append(request, upload, self.policy)
                 if upload.length is None and request.payload.length != 0:
@@ -130,8 +129,8 @@ class UploadService:
         Raises:
             UploadNotFound, UploadGone, LockTimeout: As for `append`.
         """
-        async with self._locks.hold(upload_id):
-            upload = await self._find(upload_id, owner)
+        async with self._hold(upload_id, owner) as (_, upload):
+            pass
         if upload.state is UploadState.CONCATENATING:
             return await self._concatenation.as_known(upload)
         return upload
@@ -141,17 +140,27 @@ class UploadService:
         Remove the upload for good; a writer is asked to leave first.
 
         Raises:
-            UploadNotFound, UploadGone, LockTimeout: As for `append`.
+            UploadNotFound, UploadGone, LockTimeout: As for `append`; or a final upload that was
+                promised still needs the part.
         """
-        async with self._locks.hold(upload_id):
-            upload = await self._find(upload_id, owner)
+        async with self._hold(upload_id, owner) as (_, upload):
+            if upload.is_partial:
+                await self._concatenation.let_go(upload)
             await self._remove(upload)
 
     async def finished(self, upload_id: str, owner: str) -> Upload:
-        """Return a finished upload for reading, without disturbing anybody; or `UploadNotFound`."""
+        """
+        Return a finished upload for reading, without disturbing anybody.
+
+        Raises:
+            UploadNotFound: It is not there, not finished, or only a part.
+            StorageError: Its data is damaged: rather no bytes than too few.
+        """
         upload = await self._find(upload_id, owner)
         if not upload.is_finished or upload.is_partial:
             raise UploadNotFound
+        if await self.data.size(upload.id) != upload.offset:
+            raise StorageError("The data of this upload is damaged: upload the file again.")
         return upload
 
     # --- For operators: every owner's uploads ---
@@ -259,6 +268,16 @@ class UploadService:
         self._tell(UploadFinished(upload))
         if upload.is_partial:
             await self._concatenation.part_finished(upload)
+
+    @asynccontextmanager
+    async def _hold(self, upload_id: str, owner: str) -> AsyncIterator[tuple[Hold, Upload]]:
+        """Hold the upload, as it stands then."""
+        if self._locks.is_held(upload_id):
+            held = await self._state.find(upload_id)
+            if held is not None and held.owner != owner:
+                raise UploadNotFound  # no stranger may make the holder leave
+        async with self._locks.hold(upload_id) as hold:
+            yield hold, await self._find(upload_id, owner)
 
     async def _find(self, upload_id: str, owner: str) -> Upload:
         upload = await self._state.find(upload_id)

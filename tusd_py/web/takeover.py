@@ -81,7 +81,7 @@ class Takeover(asyncio.BufferedProtocol):
         self._patience = patience
         self._began = self._loop.time()
         self._waiter = self._loop.create_future()
-        self._arm()
+        self._arm(self._idle_timeout)
         self._transport.resume_reading()
         try:
             await self._waiter
@@ -163,14 +163,15 @@ class Takeover(asyncio.BufferedProtocol):
         if not (self._given_back or self._transport.is_closing()):
             self._transport.pause_reading()
 
-    def _arm(self) -> None:
-        self._timer = self._loop.call_later(min(self._patience, self._idle_timeout), self._look)
+    def _arm(self, left: float) -> None:
+        self._timer = self._loop.call_later(min(self._patience, left), self._look)
 
     def _look(self) -> None:
         """Wake the reader where it has waited long enough, for a full buffer or for anything."""
+        left = self._began + self._idle_timeout - self._loop.time()
         if self._filled:
             self._wake()
-        elif self._loop.time() - self._began >= self._idle_timeout:
+        elif left <= 0:
             self._end(IdleTimeout())
         else:
-            self._arm()
+            self._arm(left)
