@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tusd_py.config.model import Settings
     from tusd_py.server import add_tus_routes, create_app
-    from tusd_py.web.connection import make_runner
+    from tusd_py.web.runner import make_runner
 
 __version__ = "0.1.0"
 __all__ = ["Settings", "__version__", "add_tus_routes", "create_app", "make_runner"]
@@ -21,7 +21,7 @@ _PLACES = {
     "Settings": "tusd_py.config.model",
     "add_tus_routes": "tusd_py.server",
     "create_app": "tusd_py.server",
-    "make_runner": "tusd_py.web.connection",
+    "make_runner": "tusd_py.web.runner",
 }
 
 

@@ -19,7 +19,8 @@ from tusd_py.uploads.concatenation import Concatenation
 from tusd_py.uploads.expiration import Retention, Sweeper
 from tusd_py.uploads.recovery import recover
 from tusd_py.uploads.service import UploadService
-from tusd_py.uploads.writer import Checkpoints, Writer
+from tusd_py.uploads.transfer import Checkpoints
+from tusd_py.uploads.writer import Writer
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from tusd_py.config.model import Settings
 from tusd_py.errors import ServerStopping
 from tusd_py.logs import configure_logs
 from tusd_py.web.app import add_health, hide_versions, mount
-from tusd_py.web.connection import make_runner
 from tusd_py.web.cors import Cors
 from tusd_py.web.middleware import Endpoint
+from tusd_py.web.runner import make_runner
 from tusd_py.web.tus import OwnerOf, TusHandler, nobody
 
 __all__ = ["add_tus_routes", "create_app", "open_service", "serve"]

@@ -13,7 +13,6 @@ installed version. Where they are missing, or where somebody else's server carri
 plain aiohttp serves, chunked bodies close their connection, and trailers are not offered.
 """
 
-import asyncio
 import logging
 from typing import Any, Final
 
@@ -41,7 +40,7 @@ _WORTH_TAKING_OVER: Final = 128 * 1024
 _HEAD_END: Final = b"\r\n\r\n"
 #: Longest request line, longest header, and how many headers. A final upload names its parts in
 #: one header: 16 KiB hold two hundred absolute URLs.
-_HEADER_LIMITS: Final[dict[str, Any]] = {
+HEADER_LIMITS: Final[dict[str, Any]] = {
     "max_line_size": 8190,
     "max_field_size": 16384,
     "max_headers": 128,
@@ -233,7 +232,7 @@ class Connection(RequestHandler):
             self._read_bufsize,
             payload_exception=RequestPayloadError,
             max_msg_queue_size=self._max_msg_queue_size,
-            **_HEADER_LIMITS,
+            **HEADER_LIMITS,
         )
         if message.method == "CONNECT":
             body.feed_eof()  # no tunnel here, and nothing after it is a request
@@ -274,43 +273,6 @@ class Connection(RequestHandler):
     def _end_body(self, body: ReceivedBody) -> None:
         self._body = None
         body.feed_eof()
-
-
-class ConnectionServer(web.Server):
-    """Makes a `Connection` for each client."""
-
-    def __call__(self) -> Connection:
-        return Connection(self, loop=self._loop, **self._kwargs)
-
-
-class ConnectionRunner(web.AppRunner):
-    """Runs an application on `Connection`s."""
-
-    async def _make_server(self) -> web.Server:
-        plain = await super()._make_server()
-        return ConnectionServer(
-            plain.request_handler,
-            request_factory=plain.request_factory,
-            loop=asyncio.get_running_loop(),
-            **plain._kwargs,
-        )
-
-
-def make_runner(app: web.Application, **options: Any) -> web.AppRunner:
-    """
-    Return the runner for *app*: on our connections, or on plain ones where those cannot be had.
-
-    Args:
-        app: The application.
-        options: What `aiohttp.web.AppRunner` takes.
-    """
-    if is_supported():
-        return ConnectionRunner(app, **_HEADER_LIMITS, **options)
-    log.warning(
-        "This version of aiohttp is not known: chunked bodies close their connection, and"
-        " checksum-trailer is not offered. Install the version that setup.cfg names."
-    )
-    return web.AppRunner(app, **_HEADER_LIMITS, **options)
 
 
 def is_ours(request: web.BaseRequest) -> bool:
