@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tusd_py.config.model import Settings
     from tusd_py.server import add_tus_routes, create_app
+    from tusd_py.web.app import close_after_chunked
     from tusd_py.web.runner import make_runner
 
 __version__ = "0.1.0"
-__all__ = ["Settings", "__version__", "add_tus_routes", "create_app", "make_runner"]
+__all__ = [
+    "Settings",
+    "__version__",
+    "add_tus_routes",
+    "close_after_chunked",
+    "create_app",
+    "make_runner",
+]
 
 _PLACES = {
     "Settings": "tusd_py.config.model",
     "add_tus_routes": "tusd_py.server",
+    "close_after_chunked": "tusd_py.web.app",
     "create_app": "tusd_py.server",
     "make_runner": "tusd_py.web.runner",
 }

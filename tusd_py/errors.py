@@ -245,6 +245,15 @@ class StateError(TusError):
     code = "state_error"
 
 
+class UnguardedServer(TusError):
+    """Somebody else's server carries the routes, and does not keep trailers apart from headers."""
+
+    code = "unguarded_server"
+
+    def __init__(self) -> None:
+        super().__init__("The server is not set up safely: its log says what to do.")
+
+
 class DataDirectoryError(TusError):
     """The data directory cannot be used as it is; the message says why and what to do."""
 

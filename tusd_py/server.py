@@ -18,7 +18,7 @@ from tusd_py.composition import Clock, open_service
 from tusd_py.config.model import Settings
 from tusd_py.errors import ServerStopping
 from tusd_py.logs import configure_logs
-from tusd_py.web.app import add_health, hide_versions, mount
+from tusd_py.web.app import add_health, check_guarded, hide_versions, mount
 from tusd_py.web.cors import Cors
 from tusd_py.web.middleware import Endpoint
 from tusd_py.web.runner import make_runner
@@ -121,6 +121,7 @@ class _Mounted:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if self._handler is None:
             raise ServerStopping
+        check_guarded(request)
         return await self._handler.handle(request)
 
 

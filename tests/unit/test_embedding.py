@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.harness import TusServer, run_server
-from tusd_py import Settings, add_tus_routes
+from tusd_py import Settings, add_tus_routes, close_after_chunked
 
 ROOT = Path(__file__).parents[2]
 ALICE = {"Authorization": "Bearer let me in"}
@@ -52,7 +52,7 @@ async def test_a_stranger_is_refused_in_the_applications_words(embedded: TusServ
 async def test_the_second_example_starts_the_first_on_our_connections() -> None:
     names = example("docs/embedding.md", first=0, last=2)
     assert callable(names["main"])
-    assert names["make_runner"].__module__ == "tusd_py.web.connection"
+    assert names["make_runner"].__module__ == "tusd_py.web.runner"
 
 
 async def test_trailers_are_announced_only_where_they_are_kept(
@@ -83,3 +83,17 @@ async def test_mounted_in_a_sub_application(tmp_path: Path) -> None:
         path = await running.finished(b"hello")
         assert path.startswith("/api/files/")
         assert (await running.get(path)).body == b"hello"
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_a_foreign_server_has_to_guard_the_outermost_application(
+    tmp_path: Path, guarded: bool
+) -> None:
+    inner, outer = web.Application(), web.Application()
+    add_tus_routes(inner, prefix="/files/", settings=Settings(data_dir=tmp_path / "inner"))
+    if guarded:
+        outer.on_response_prepare.append(close_after_chunked)
+    outer.add_subapp("/api/", inner)
+    async with run_server(tmp_path / "unused", ours=False, app=outer) as running:
+        answer = await running.request("POST", "/api/files/", {"Upload-Length": "5"})
+        assert answer.status == (201 if guarded else 500)

@@ -2,6 +2,7 @@
 
 from aiohttp import hdrs, web
 
+from tusd_py.errors import UnguardedServer
 from tusd_py.web.body import leave_expectation, must_close
 from tusd_py.web.connection import SERVER_NAME, is_ours
 from tusd_py.web.middleware import Endpoint
@@ -17,7 +18,7 @@ def mount(app: web.Application, prefix: str, endpoint: Endpoint) -> None:
         paths.append(prefix.rstrip("/"))
     for path in paths:
         app.router.add_route("*", path, endpoint.__call__, expect_handler=leave_expectation)
-    app.on_response_prepare.append(_close_after_chunked)
+    app.on_response_prepare.append(close_after_chunked)
 
 
 def add_health(app: web.Application) -> None:
@@ -38,11 +39,27 @@ async def _health(_: web.Request) -> web.Response:
     return web.Response(text="ok\n", headers={hdrs.CACHE_CONTROL: "no-store"})
 
 
-async def _close_after_chunked(request: web.Request, response: web.StreamResponse) -> None:
+def check_guarded(request: web.Request) -> None:
+    """
+    Refuse to serve where another application's route could smuggle headers into ours.
+
+    Raises:
+        UnguardedServer: The outermost application does not close after chunked bodies, and the
+            server is not ours.
+    """
+    if is_ours(request):
+        return
+    if close_after_chunked not in request.match_info.apps[0].on_response_prepare:
+        raise UnguardedServer
+
+
+async def close_after_chunked(request: web.Request, response: web.StreamResponse) -> None:
     """
     Close after chunked bodies that any route of a foreign server took (see `must_close`).
 
-    A trailer that was sent to some other route must not become a header of a request to ours.
+    A trailer that was sent to some other route must not become a header of a request to ours. An
+    application that others are mounted in has to do this, so it goes to its
+    `on_response_prepare`; `mount` sees to that of the application with the uploads.
     """
     if not is_ours(request) and must_close(request):
         response.force_close()

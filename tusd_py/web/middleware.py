@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import hdrs, web
 
-from tusd_py.errors import IdleTimeout, StateError, StorageError, TusError
+from tusd_py.errors import IdleTimeout, StateError, StorageError, TusError, UnguardedServer
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
 from tusd_py.web.body import must_close
 from tusd_py.web.connection import SERVER_NAME
@@ -58,6 +58,13 @@ class Endpoint:
             # hangs reads none. It finds the connection closed, and resumes.
             if request.transport is not None:
                 request.transport.close()
+            return describe_error(error, request, request_id), error.code
+        except UnguardedServer as error:
+            log.error(
+                "Uploads are mounted in another application on a server that mixes trailers with"
+                " headers. Run it on tusd_py.make_runner, or add tusd_py.close_after_chunked to"
+                " the outermost application's on_response_prepare."
+            )
             return describe_error(error, request, request_id), error.code
         except TusError as error:
             if isinstance(error, StorageError | StateError):
