@@ -1,8 +1,10 @@
 """A real server for tests, and two clients: one that speaks tus, one that sends raw bytes."""
 
 import asyncio
+import io
 import socket
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from tusd_py.config.model import Settings
 from tusd_py.server import create_app
-from tusd_py.web.connection import make_runner
+from tusd_py.web.runner import make_runner
 
 #: The longest any single step of a test may wait, in seconds.
 PATIENCE = 10.0
@@ -67,6 +69,8 @@ class TusServer:
         """Send a request; with *tus*, Tus-Resumable goes along."""
         sent: CIMultiDict[str] = CIMultiDict(TUS if tus else {})
         sent.update(headers or {})
+        if isinstance(body, bytes):
+            body = io.BytesIO(body)  # aiohttp warns of large ones that are sent in one go
         url = f"http://{self.host}:{self.port}{path}"
         async with (
             asyncio.timeout(PATIENCE),
@@ -118,6 +122,18 @@ class TusServer:
             assert answer.status == 204, (answer.status, answer.body)
         return path
 
+    async def assert_still_works(self) -> None:
+        """Make sure that an upload goes through as if nothing had happened."""
+        path = await self.finished(b"still here")
+        answer = await self.head(path)
+        assert (answer.status, answer.offset) == (200, 10)
+        assert (await self.delete(path)).status == 204
+
+    def stored(self) -> dict[str, int]:
+        """Return the size of every upload's file by its path, and of nothing else."""
+        files = (each for each in (self.data_dir / "uploads").rglob("*") if each.is_file())
+        return {str(each.relative_to(self.data_dir)): each.stat().st_size for each in files}
+
     @asynccontextmanager
     async def raw(self) -> AsyncIterator["RawConnection"]:
         """Open a connection that sends just the bytes it is given."""
@@ -137,6 +153,9 @@ class RawConnection:
         self.writer = writer
 
     async def send(self, data: bytes | str) -> None:
+        """Send *data*; raises `ConnectionError` where the server closed, on any event loop."""
+        if self.writer.transport.is_closing():
+            raise ConnectionResetError("The server has closed the connection")
         self.writer.write(data.encode() if isinstance(data, str) else data)
         await asyncio.wait_for(self.writer.drain(), PATIENCE)
 
@@ -174,23 +193,36 @@ class RawConnection:
         self.writer.transport.abort()
 
 
-def patch_head(path: str, offset: int, *extra: str, length: int | None = None) -> str:
-    """Return the head of a PATCH, for raw connections; *extra* are whole header lines."""
+def request_head(
+    method: str, target: str, *extra: str, length: int | None = None, version: str = "1.1"
+) -> str:
+    """Return the head of a tus request, for raw connections; *extra* are whole header lines."""
     lines = [
-        f"PATCH {path} HTTP/1.1",
+        f"{method} {target} HTTP/{version}",
         "Host: test",
         "Tus-Resumable: 1.0.0",
-        "Content-Type: application/offset+octet-stream",
-        f"Upload-Offset: {offset}",
         *([] if length is None else [f"Content-Length: {length}"]),
         *extra,
     ]
     return "\r\n".join(lines) + "\r\n\r\n"
 
 
+def patch_head(
+    path: str, offset: int, *extra: str, length: int | None = None, version: str = "1.1"
+) -> str:
+    """Return the head of a PATCH, for raw connections; *extra* are whole header lines."""
+    octets = (f"Upload-Offset: {offset}", "Content-Type: application/offset+octet-stream")
+    return request_head("PATCH", path, *octets, *extra, length=length, version=version)
+
+
 @asynccontextmanager
 async def run_server(
-    data_dir: Path, *, ours: bool = True, app: web.Application | None = None, **settings: Any
+    data_dir: Path,
+    *,
+    ours: bool = True,
+    app: web.Application | None = None,
+    clock: Callable[[], float] = time.time,
+    **settings: Any,
 ) -> AsyncIterator[TusServer]:
     """
     Run a server in this process on a free port.
@@ -198,11 +230,12 @@ async def run_server(
     Args:
         data_dir: Its data directory.
         ours: Whether our own connections carry it, or plain aiohttp does.
-        app: What to serve; by default what `create_app` makes of *settings*.
+        app: What to serve; by default what `create_app` makes of *settings* and *clock*.
+        clock: Tells the server's time.
         settings: Values of `Settings`.
     """
     chosen = Settings(data_dir=data_dir, disk_reserve=0, **settings)
-    app = app or create_app(chosen)
+    app = app or create_app(chosen, clock=clock)
     runner = (
         make_runner(app, access_log=None, shutdown_timeout=5)
         if ours

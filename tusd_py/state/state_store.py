@@ -15,7 +15,7 @@ class Advance:
     Attributes:
         upload_id: Whose.
         from_offset: The offset it had; another one means that somebody else wrote meanwhile.
-        to_offset: The offset it has now.
+        to_offset: The offset it has now; smaller only where a chunk is taken back.
         length: The length of the whole, or None while it is deferred.
         epoch: The fencing number of the writer's hold.
         now: Seconds since the epoch.

@@ -8,6 +8,7 @@ from tusd_py.errors import (
     ChecksumMismatch,
     InvalidBody,
     InvalidHeader,
+    ProtocolError,
     TransferEnded,
     TusError,
 )
@@ -162,32 +163,40 @@ class Writer:
         elif trailer is not None:
             if not self._policy.offers(Extension.CHECKSUM_TRAILER):
                 raise InvalidHeader(UPLOAD_CHECKSUM, "is not offered as a trailer here.")
-            if transfer.upload.offset != transfer.chunk.offset:
-                # Bytes that an unannounced checksum would speak for are committed already.
-                raise InvalidHeader("Trailer", "must announce Upload-Checksum before the body.")
+            await self._verify_afterwards(transfer, trailer)
+        elif payload.checksum_follows:
+            raise InvalidHeader(UPLOAD_CHECKSUM, "was announced as a trailer and did not come.")
+
+    async def _verify_afterwards(self, transfer: Transfer, trailer: str) -> None:
+        """Hold the chunk against a checksum that came after it."""
+        try:
             checksum = parse_checksum(trailer, self._policy.algorithms)
             if not checksum.matches(await transfer.hash_written(checksum)):
                 raise ChecksumMismatch
-        elif payload.checksum_follows:
-            raise InvalidHeader(UPLOAD_CHECKSUM, "was announced as a trailer and did not come.")
+        except ProtocolError:
+            # It was not announced, so part of the chunk may be committed. Nobody was told of that
+            # offset: whoever asks makes the writer leave.
+            if transfer.upload.offset > transfer.chunk.offset:
+                await self._advance(transfer, transfer.chunk.offset)
+            raise
 
     async def _commit(self, transfer: Transfer) -> None:
         """Make the bytes durable, then the offset that counts them; in this order only."""
         if not transfer.has_news:
             return
         await transfer.flush()
+        await self._advance(transfer, transfer.written)
+
+    async def _advance(self, transfer: Transfer, to_offset: int) -> None:
         now = self._clock()
         created_at = transfer.upload.created_at
-        transfer.committed(
-            await self._state.advance(
-                Advance(
-                    upload_id=transfer.upload.id,
-                    from_offset=transfer.upload.offset,
-                    to_offset=transfer.written,
-                    length=transfer.chunk.length,
-                    epoch=transfer.epoch,
-                    now=now,
-                    expires_at=self._policy.expiration.expires_at(created_at, now),
-                )
-            )
+        change = Advance(
+            upload_id=transfer.upload.id,
+            from_offset=transfer.upload.offset,
+            to_offset=to_offset,
+            length=transfer.chunk.length,
+            epoch=transfer.epoch,
+            now=now,
+            expires_at=self._policy.expiration.expires_at(created_at, now),
         )
+        transfer.committed(await self._state.advance(change))

@@ -28,7 +28,7 @@ class RequestBody(Body):
         self._request = request
         self._content = request.content
         self._idle_timeout = idle_timeout
-        self._interruption: TransferEnded | None = None
+        self._ended: TransferEnded | InvalidBody | None = None  # what the next read raises
         self._alarm: asyncio.Timeout | None = None
         self._takeover: Takeover | None = None
         self._must_continue = expects_continue(request)
@@ -43,15 +43,16 @@ class RequestBody(Body):
             return count
         try:
             return count + await self._read_more(buffer[count:], patience)
-        except (TransferEnded, InvalidBody):
-            if count:
-                return count  # the next call raises it again
-            raise
+        except (TransferEnded, InvalidBody) as ended:
+            if count == 0:
+                raise
+            self._ended = ended  # what came before it comes first
+            return count
 
     def interrupt(self, reason: TransferEnded) -> None:
-        if self._interruption is not None:
+        if self._ended is not None:
             return
-        self._interruption = reason
+        self._ended = reason
         # What has arrived by now is still taken, so that nothing has to be sent twice.
         self._may_read = buffered(self._content)
         if self._takeover is not None:
@@ -75,8 +76,8 @@ class RequestBody(Body):
         return self._content.at_eof() and self._content.exception() is None
 
     async def _read_more(self, buffer: memoryview, patience: float) -> int:
-        if self._interruption is not None:
-            raise self._interruption
+        if self._ended is not None:
+            raise self._ended
         await self._invite()
         if self._takeover is None:
             self._takeover = take_over(self._request, idle_timeout=self._idle_timeout)
@@ -90,13 +91,15 @@ class RequestBody(Body):
         count = 0
         until = loop.time() + patience
         while count < len(buffer) and not self._is_complete:
-            seconds = until - loop.time() if count else self._idle_timeout
+            seconds = min(self._idle_timeout, until - loop.time()) if count else self._idle_timeout
             try:
                 data = await self._wait(len(buffer) - count, seconds)
-            except (TransferEnded, InvalidBody):
-                if count:
-                    break  # out of patience, or the next call raises it again
-                raise
+            except (TransferEnded, InvalidBody) as ended:
+                if count == 0:
+                    raise
+                if seconds == self._idle_timeout or not isinstance(ended, IdleTimeout):
+                    self._ended = ended  # else it was patience that ended
+                break
             buffer[count : count + len(data)] = data
             count += len(data)
         return count
@@ -106,7 +109,7 @@ class RequestBody(Body):
             async with asyncio.timeout(seconds) as self._alarm:
                 return await self._content.read(limit)
         except TimeoutError:
-            raise self._interruption or IdleTimeout from None
+            raise self._ended or IdleTimeout() from None
         except web.RequestPayloadError as error:
             raise InvalidBody(f"The body is broken: {error}.") from error
         except (ConnectionError, RuntimeError) as error:

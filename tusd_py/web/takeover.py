@@ -62,7 +62,7 @@ class Takeover(asyncio.BufferedProtocol):
         self._target: memoryview | None = None
         self._filled = 0
         self._patience = 0.0
-        self._began = 0.0  # when the wait began
+        self._last_arrival = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ended: TransferEnded | None = None
@@ -79,7 +79,7 @@ class Takeover(asyncio.BufferedProtocol):
         self._target = buffer[: self._remaining]
         self._filled = 0
         self._patience = patience
-        self._began = self._loop.time()
+        self._last_arrival = self._loop.time()
         self._waiter = self._loop.create_future()
         self._arm(self._idle_timeout)
         self._transport.resume_reading()
@@ -116,6 +116,7 @@ class Takeover(asyncio.BufferedProtocol):
         self._filled += nbytes
         self._received += nbytes
         self._remaining -= nbytes
+        self._last_arrival = self._loop.time()
         assert self._target is not None  # noqa: S101 - it was just written to
         if self._filled == len(self._target):
             self._wake()
@@ -168,10 +169,10 @@ class Takeover(asyncio.BufferedProtocol):
 
     def _look(self) -> None:
         """Wake the reader where it has waited long enough, for a full buffer or for anything."""
-        left = self._began + self._idle_timeout - self._loop.time()
-        if self._filled:
-            self._wake()
-        elif left <= 0:
+        left = self._last_arrival + self._idle_timeout - self._loop.time()
+        if left <= 0:
             self._end(IdleTimeout())
+        elif self._filled:
+            self._wake()
         else:
             self._arm(left)

@@ -1,0 +1,77 @@
+"""The schema is brought up to date once, by one process at a time, and never back."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tusd_py.errors import DataDirectoryError
+from tusd_py.state.migrations import migrate
+
+
+@pytest.fixture
+def lock_file(tmp_path: Path) -> Path:
+    return tmp_path / "state.lock"
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(connect(tmp_path)) as connection:
+        yield connection
+
+
+def connect(directory: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        directory / "state.sqlite3", isolation_level=None, check_same_thread=False
+    )
+
+
+def tables(db: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_new_file_gets_every_step(db: sqlite3.Connection, lock_file: Path) -> None:
+    assert migrate(db, lock_file)[0] == "m001_uploads"
+    assert {"upload", "part"} <= tables(db)
+
+
+def test_second_time_nothing_is_left_to_do(db: sqlite3.Connection, lock_file: Path) -> None:
+    migrate(db, lock_file)
+    db.execute("INSERT INTO upload (id, state, created_at, touched_at) VALUES ('x', 'open', 0, 0)")
+    assert migrate(db, lock_file) == []
+    assert db.execute("SELECT count(*) FROM upload").fetchone() == (1,)
+
+
+def test_file_of_a_later_version_is_refused_with_a_remedy(
+    db: sqlite3.Connection, lock_file: Path
+) -> None:
+    migrate(db, lock_file)
+    db.execute(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
+        " VALUES ('tusd_py', 'm999_from_the_future', '2099-01-01')"
+    )
+    with pytest.raises(DataDirectoryError, match=r"m999_from_the_future.*run that version"):
+        migrate(db, lock_file)
+
+
+def test_many_who_start_at_once_all_succeed(tmp_path: Path, lock_file: Path) -> None:
+    connections = [connect(tmp_path) for _ in range(8)]
+    applied: list[list[str]] = []
+    together = threading.Barrier(len(connections))
+
+    def start(connection: sqlite3.Connection) -> None:
+        together.wait()
+        applied.append(migrate(connection, lock_file))
+
+    threads = [threading.Thread(target=start, args=(each,)) for each in connections]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(applied) == len(connections)
+    assert len([steps for steps in applied if steps]) == 1
+    for connection in connections:
+        connection.close()
