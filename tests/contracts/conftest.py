@@ -1,12 +1,16 @@
-"""The stores that the shared suites run on."""
+"""The stores and lockers that the shared suites run on."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.contracts.data_stores import DATA_STORES, Fillable
+from tests.contracts.lockers import LOCKERS, PATIENCE, MakeLocker
 from tests.contracts.state_stores import STATE_STORES, OpenStore, opener
+from tusd_py.locks.locker import Locker
 from tusd_py.state.state_store import StateStore
+from tusd_py.uploads.concatenation import JoinableStore
 
 
 @pytest.fixture(params=STATE_STORES)
@@ -20,3 +24,27 @@ async def state(open_store: OpenStore) -> AsyncIterator[StateStore]:
     """An empty state store."""
     async with open_store() as store:
         yield store
+
+
+@pytest.fixture(params=DATA_STORES)
+async def fillable(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Fillable]:
+    fillable = DATA_STORES[request.param](tmp_path, monkeypatch)
+    yield fillable
+    await fillable.store.close()
+
+
+@pytest.fixture
+def store(fillable: Fillable) -> JoinableStore:
+    return fillable.store
+
+
+@pytest.fixture(params=LOCKERS)
+def make_locker(request: pytest.FixtureRequest) -> MakeLocker:
+    return LOCKERS[request.param]
+
+
+@pytest.fixture
+def locker(make_locker: MakeLocker) -> Locker:
+    return make_locker(PATIENCE)

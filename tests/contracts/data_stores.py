@@ -18,6 +18,7 @@ from tusd_py.uploads.concatenation import JoinableStore
 
 #: What the small memory store holds; the tests write far less.
 CAPACITY = 8 * 2**20
+A, B, C, FINAL = (upload_id(number) for number in (0xA, 0xB, 0xC, 0xF))
 _FILLER = upload_id(0xF111)
 
 
@@ -88,3 +89,21 @@ DATA_STORES: dict[str, Callable[[Path, pytest.MonkeyPatch], Fillable]] = {
     "local-strict": lambda path, monkeypatch: _local(path, monkeypatch, strict=True),
     "local-relaxed": lambda path, monkeypatch: _local(path, monkeypatch, strict=False),
 }
+
+
+async def keep(store: JoinableStore, upload: str, content: bytes) -> None:
+    """Make an upload of *content*, flushed."""
+    await store.allocate(upload, len(content))
+    async with store.open(upload) as data:
+        if content:
+            await data.write(0, memoryview(content))
+        await data.flush()
+
+
+async def content_of(store: JoinableStore, upload: str) -> bytes:
+    async with store.open(upload) as data:
+        return await data.read(0, 1 << 20)
+
+
+async def stored_ids(store: JoinableStore) -> set[str]:
+    return {stored.upload_id async for stored in store.stored()}

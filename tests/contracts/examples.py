@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from tusd_py.protocol.upload import Upload, UploadState
+from tusd_py.state.state_store import Advance
 
 #: When the examples were created: a time that a row's milliseconds hold exactly.
 THEN = 1_700_000_000.0
 WEEK = 7 * 86_400.0
+LATER = THEN + 60.0
 
 
 def upload_id(number: int) -> str:
@@ -41,3 +43,17 @@ def a_final(number: int, *parts: int, **changes: Any) -> Upload:
     concat = "final;" + " ".join(f"/files/{part}" for part in ids)
     waiting = {"length": None, "state": UploadState.CONCATENATING}
     return an_upload(number, concat=concat, parts=ids, **waiting | changes)
+
+
+def an_advance(number: int = 1, **changes: Any) -> Advance:
+    """Return the commit of the first ten bytes of `an_upload`, with *changes*."""
+    change = Advance(
+        upload_id=upload_id(number),
+        from_offset=0,
+        to_offset=10,
+        length=100,
+        epoch=1,
+        now=LATER,
+        expires_at=LATER + WEEK,
+    )
+    return replace(change, **changes)

@@ -4,52 +4,16 @@ import asyncio
 import mmap
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
-from tests.contracts.data_stores import DATA_STORES, Fillable
+from tests.contracts.data_stores import A, Fillable, content_of, keep, stored_ids
 from tests.contracts.examples import upload_id
 from tusd_py.errors import StorageError, StorageFull
 from tusd_py.storage.data_store import Data, HasFiles
 from tusd_py.uploads.concatenation import JoinableStore
-
-A, B, C, FINAL = (upload_id(number) for number in (0xA, 0xB, 0xC, 0xF))
-
-
-@pytest.fixture(params=DATA_STORES)
-async def fillable(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Fillable]:
-    fillable = DATA_STORES[request.param](tmp_path, monkeypatch)
-    yield fillable
-    await fillable.store.close()
-
-
-@pytest.fixture
-def store(fillable: Fillable) -> JoinableStore:
-    return fillable.store
-
-
-async def keep(store: JoinableStore, upload: str, content: bytes) -> None:
-    """Make an upload of *content*, flushed."""
-    await store.allocate(upload, len(content))
-    async with store.open(upload) as data:
-        if content:
-            await data.write(0, memoryview(content))
-        await data.flush()
-
-
-async def content_of(store: JoinableStore, upload: str) -> bytes:
-    async with store.open(upload) as data:
-        return await data.read(0, 1 << 20)
-
-
-async def stored_ids(store: JoinableStore) -> set[str]:
-    return {stored.upload_id async for stored in store.stored()}
-
 
 # --- allocate ---
 
@@ -304,87 +268,6 @@ async def test_listing_goes_on_while_uploads_come_and_go(store: JoinableStore) -
 async def test_free_bytes_is_a_count_or_unknown(store: JoinableStore) -> None:
     free = await store.free_bytes()
     assert free is None or free > 0
-
-
-# --- concatenate ---
-
-
-async def test_parts_are_joined_in_order_and_stay(store: JoinableStore) -> None:
-    for upload, content in ((A, b"one "), (B, b""), (C, b"two")):
-        await keep(store, upload, content)
-    await store.allocate(FINAL, 7)
-    await store.concatenate(FINAL, [(C, 3), (B, 0), (A, 4)])
-    assert await content_of(store, FINAL) == b"twoone "
-    assert await store.size(FINAL) == 7
-    assert await content_of(store, A) == b"one "
-
-
-async def test_of_each_part_only_its_length_is_taken(store: JoinableStore) -> None:
-    await keep(store, A, b"counted and not")
-    await store.allocate(FINAL, 7)
-    await store.concatenate(FINAL, [(A, 7)])
-    assert await content_of(store, FINAL) == b"counted"
-
-
-async def test_same_part_may_be_joined_twice(store: JoinableStore) -> None:
-    await keep(store, A, b"ab")
-    await store.allocate(FINAL, None)
-    await store.concatenate(FINAL, [(A, 2), (A, 2)])
-    assert await content_of(store, FINAL) == b"abab"
-
-
-async def test_repeated_joining_begins_anew(store: JoinableStore) -> None:
-    await keep(store, A, b"aaa")
-    await keep(store, B, b"bb")
-    await store.allocate(FINAL, None)
-    await store.concatenate(FINAL, [(A, 3)])  # as far as a crash let it come
-    await store.concatenate(FINAL, [(A, 3), (B, 2)])
-    await store.concatenate(FINAL, [(A, 3), (B, 2)])
-    assert await content_of(store, FINAL) == b"aaabb"
-
-
-async def test_large_parts_are_joined_bit_for_bit(store: JoinableStore) -> None:
-    numbers = random.Random(5)
-    contents = [numbers.randbytes(size) for size in (70_001, 1, 130_000)]
-    for number, content in enumerate(contents):
-        await keep(store, upload_id(number), content)
-    await store.allocate(FINAL, sum(map(len, contents)))
-    parts = [(upload_id(number), len(content)) for number, content in enumerate(contents)]
-    await store.concatenate(FINAL, parts)
-    assert await content_of(store, FINAL) == b"".join(contents)
-
-
-async def test_missing_part_fails_the_joining(store: JoinableStore) -> None:
-    await store.allocate(FINAL, 5)
-    with pytest.raises(StorageError):
-        await store.concatenate(FINAL, [(A, 5)])
-
-
-async def test_part_shorter_than_it_should_be_fails_the_joining(store: JoinableStore) -> None:
-    await keep(store, A, b"abc")
-    await store.allocate(FINAL, 5)
-    with pytest.raises(StorageError):
-        await store.concatenate(FINAL, [(A, 5)])
-
-
-async def test_joining_into_what_is_not_there_fails(store: JoinableStore) -> None:
-    await keep(store, A, b"abc")
-    with pytest.raises(StorageError):
-        await store.concatenate(FINAL, [(A, 3)])
-    assert await store.size(FINAL) is None
-
-
-async def test_joining_without_room_says_so_and_keeps_the_parts(fillable: Fillable) -> None:
-    store = fillable.store
-    await keep(store, A, b"abc")
-    await store.allocate(FINAL, None)
-    await fillable.fill()
-    with pytest.raises(StorageFull):
-        await store.concatenate(FINAL, [(A, 3)])
-    assert await content_of(store, A) == b"abc"
-    await fillable.make_room()
-    await store.concatenate(FINAL, [(A, 3)])
-    assert await content_of(store, FINAL) == b"abc"
 
 
 # --- rarer abilities ---

@@ -71,6 +71,32 @@ async def test_due_are_those_whose_time_is_over_and_whose_bytes_are_there(
     assert await state.due(OVER - 10, 100) == []
 
 
+async def test_part_that_a_living_final_waits_for_does_not_expire_before_it(
+    state: StateStore,
+) -> None:
+    await create(
+        state,
+        a_part(1, expires_at=OVER),
+        a_part(2, expires_at=OVER),
+        a_final(3, 1, expires_at=OVER + 10),
+        a_final(4, 2, expires_at=OVER + 10, state=UploadState.FINISHED, length=10, offset=10),
+    )
+    assert numbers(await state.due(OVER + 9, 10)) == [2]
+    assert await state.expire(upload_id(1), OVER + 9) is None
+    assert await state.expire(upload_id(2), OVER + 9) is not None
+    assert sorted(numbers(await state.due(OVER + 10, 10))) == [1, 3, 4]
+    assert await state.expire(upload_id(1), OVER + 10) is not None
+
+
+async def test_part_of_a_final_that_never_expires_stays_until_that_is_joined(
+    state: StateStore,
+) -> None:
+    await create(state, a_part(1, expires_at=OVER), a_final(2, 1, expires_at=None))
+    assert await state.expire(upload_id(1), OVER * 2) is None
+    await state.finish_final(upload_id(2), 10, OVER)
+    assert await state.expire(upload_id(1), OVER * 2) is not None
+
+
 # --- tombstones ---
 
 

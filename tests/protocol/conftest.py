@@ -15,7 +15,7 @@ from tests.harness import TusServer, run_server
 #: Tests of what lies close to the event loop, which run on each that there is.
 _CLOSE_TO_THE_LOOP = {
     *("test_framing", "test_expectation", "test_disconnect", "test_hand_over"),
-    *("test_downloads", "test_on_disk"),
+    *("test_downloads", "test_on_disk", "test_takeover", "test_takeover_transports"),
 }
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory makes a private one inside
 

@@ -7,6 +7,7 @@ from tusd_py.errors import (
     Disconnected,
     IdleTimeout,
     InvalidBody,
+    StateError,
     StorageError,
     TusError,
     UploadNotFound,
@@ -288,7 +289,14 @@ class UploadService:
 
     async def _remove(self, upload: Upload) -> None:
         # A crash in between leaves data without an owner, which the sweeper finds.
-        if await self._state.remove(upload.id):
+        try:
+            known = await self._state.remove(upload.id)
+        except StateError:
+            # On a disk that is full to the last byte even this commit finds no room; the data
+            # makes some.
+            await self.data.remove(upload.id)
+            known = await self._state.remove(upload.id)
+        if known:
             self._tell(UploadTerminated(upload))
         await self.data.remove(upload.id)
 

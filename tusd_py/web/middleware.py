@@ -9,7 +9,14 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import hdrs, web
 
-from tusd_py.errors import IdleTimeout, StateError, StorageError, TusError, UnguardedServer
+from tusd_py.errors import (
+    IdleTimeout,
+    StateError,
+    StorageError,
+    StorageFull,
+    TusError,
+    UnguardedServer,
+)
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
 from tusd_py.web.body import must_close
 from tusd_py.web.connection import SERVER_NAME
@@ -67,8 +74,7 @@ class Endpoint:
             )
             return describe_error(error, request, request_id), error.code
         except TusError as error:
-            if isinstance(error, StorageError | StateError):
-                log.error("%s", error.message, exc_info=error.__cause__)
+            _log_failure(error)
             return describe_error(error, request, request_id), error.code
         except web.HTTPException as refusal:
             # An application that mounts us refused the request in its own words.
@@ -76,6 +82,14 @@ class Endpoint:
         except Exception:
             log.exception("A bug: please report it with this traceback.")
             return describe_error(Bug(), request, request_id), Bug.code
+
+
+def _log_failure(error: TusError) -> None:
+    """Tell the operator what the client was only told the outcome of."""
+    if isinstance(error, StorageFull):
+        log.error("%s (%s)", error.message, error.__cause__ or "disk_reserve")
+    elif isinstance(error, StorageError | StateError):
+        log.error("%s", error.message, exc_info=error.__cause__)
 
 
 def _request_id(request: web.BaseRequest) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.examples import THEN, WEEK, a_final, a_part, upload_id
-from tests.unit.uploads.conftest import World, make_world
+from tests.unit.uploads.conftest import EXPIRE_AFTER, HOUR, World, make_world
 from tests.unit.uploads.fakes import BROKEN, FULL, NO_STATE, failing
 from tests.unit.uploads.finals import assert_unjoined, create_final, eventually_joined
-from tusd_py.errors import StorageError, StorageFull, TusError
+from tusd_py.errors import LockTimeout, StorageError, StorageFull, TusError
 from tusd_py.protocol.upload import UploadState
+from tusd_py.uploads.expiration import SweepReport
 
 
 @pytest.mark.parametrize("error", [FULL, BROKEN], ids=["full", "broken"])
@@ -93,6 +94,60 @@ async def test_joining_goes_on_when_the_client_is_gone(
     go_on.set()
     [final] = await world.state.finals_of(part.id)
     assert await eventually_joined(world, final) == b"a"
+
+
+async def test_parts_tidied_up_while_they_are_joined_go_after_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = slow_down(world, monkeypatch)
+    parts = [await world.finished(content, concat="partial") for content in (b"a", b"b")]
+    final = await create_final(world, *parts)
+    tidying = [asyncio.create_task(world.service.terminate(part.id, "")) for part in parts]
+    await asyncio.sleep(0.02)
+    assert not any(task.done() for task in tidying)
+    go_on.set()
+    await asyncio.gather(*tidying)
+    assert await eventually_joined(world, final) == b"ab"
+    assert set(await world.rows.offsets()) == {final.id}
+
+
+async def test_part_stays_where_its_joining_takes_too_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tusd_py.uploads.concatenation._LET_GO_WITHIN", 0.02)
+    go_on = slow_down(world, monkeypatch)
+    part = await world.finished(b"a", concat="partial")
+    final = await create_final(world, part)
+    with pytest.raises(LockTimeout):
+        await world.service.terminate(part.id, "")
+    go_on.set()
+    assert await eventually_joined(world, final) == b"a"
+    await world.service.terminate(part.id, "")
+
+
+@pytest.mark.parametrize("error", [FULL, BROKEN], ids=["full", "broken"])
+async def test_part_stays_where_its_joining_fails(world: World, error: StorageError) -> None:
+    part = await world.create(1, concat="partial")
+    final = await create_final(world, part)
+    world.data.fail = failing("concatenate", error)
+    await world.append(part, 0, b"a")
+    with pytest.raises(LockTimeout):
+        await world.service.terminate(part.id, "")
+    world.data.fail = lambda _: None
+    await world.service.terminate(part.id, "")
+    assert await eventually_joined(world, final) == b"a"
+
+
+async def test_part_whose_time_is_over_stays_while_a_final_waits_for_it(world: World) -> None:
+    finished = await world.finished(b"a", concat="partial")
+    world.clock.now += EXPIRE_AFTER - 1
+    late = await world.create(1, concat="partial")
+    final = await create_final(world, finished, late)
+    world.clock.now += HOUR
+    assert await world.sweeper.sweep() == SweepReport()
+    await world.append(late, 0, b"b")
+    assert await eventually_joined(world, final) == b"ab"
+    assert (await world.sweeper.sweep()).expired == 1
 
 
 def slow_down(world: World, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
