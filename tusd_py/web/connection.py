@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 #: What the Server header says; which versions run below is nobody's business.
 SERVER_NAME: Final = "tusd-py"
-#: Smaller rests come as fast through aiohttp's stream.
+#: Smaller rests come as fast through aiohttp's stream: measured on tmpfs, PATCHes of 16 to 64 KiB
+#: make no difference, of 128 KiB take a third less time, of 4 MiB half the time and CPU.
 _WORTH_TAKING_OVER: Final = 128 * 1024
 _HEAD_END: Final = b"\r\n\r\n"
 #: Longest request line, longest header, and how many headers. A final upload names its parts in
