@@ -1,5 +1,6 @@
 """Finds out what the file system below the data directory can do."""
 
+import errno
 import mmap
 import os
 import secrets
@@ -41,9 +42,13 @@ def probe(layout: Layout) -> Abilities:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            # Full is no reason not to start: clients can still ask, and make room with DELETE.
+            # Writes find out for themselves what the file system cannot do.
+            return Abilities(_file_system(layout.uploads), reserves=True, direct=True)
         raise DataDirectoryError(
-            f"No file can be made below {layout.root} ({error.strerror}). Make room, or make the"
-            " file system writable."
+            f"No file can be made below {layout.root} ({error.strerror}). Make the file system"
+            " writable, or name another directory with --data-dir."
         ) from error
     try:
         return Abilities(_file_system(layout.uploads), _can_reserve(fd), _can_direct(path))

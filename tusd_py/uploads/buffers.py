@@ -65,18 +65,31 @@ class BufferPool:
     """
 
     def __init__(self, budget: int) -> None:
-        self._left = budget // LARGE
+        self._size = budget // LARGE
+        self._left = self._size
         self._spare: list[mmap.mmap] = []
         self._spare_small: list[mmap.mmap] = []
 
     @contextmanager
-    def lease(self) -> Iterator[Lease]:
-        """Lend buffers for the length of one transfer."""
+    def lease(self, announced: int | None = None) -> Iterator[Lease]:
+        """
+        Lend buffers for the length of one transfer.
+
+        One that announced many bytes begins with large buffers while there are plenty; others
+        have to prove fast first, so that slow clients cannot take them all.
+        """
         lease = Lease(self)
+        if announced is not None and announced >= LARGE and self.has_plenty:
+            lease.grow()
         try:
             yield lease
         finally:
             lease.end()
+
+    @property
+    def has_plenty(self) -> bool:
+        """Tell whether more than half of the budget is free."""
+        return len(self._spare) + self._left > self._size // 2
 
     def take(self, count: int) -> list[mmap.mmap]:
         """Return *count* large buffers, or none where the budget has fewer."""

@@ -116,7 +116,7 @@ class Writer:
 
     async def _receive(self, transfer: Transfer, body: Body) -> TusError | None:
         """Store what comes; return why it ended early, or None at the body's proper end."""
-        with self._buffers.lease() as lease:
+        with self._buffers.lease(transfer.chunk.payload.length) as lease:
             try:
                 ended = await self._pump(lease, transfer, body)
                 await transfer.settle()

@@ -59,14 +59,16 @@ _NEEDED: Final = [
     "_read_bufsize",
     "_max_msg_queue_size",
     "_loop",
+    "_pause_transport_reading",
+    "_resume_transport_reading",
 ]
 
 
 def is_supported() -> bool:
     """Tell whether the installed aiohttp has the inner names this file leans on."""
-    slots = {name for each in RequestHandler.__mro__ for name in getattr(each, "__slots__", ())}
-    readable = all(hasattr(StreamReader, name) for name in ("_read_nowait", "_buffer", "_size"))
-    return slots.issuperset(_NEEDED) and readable
+    return all(hasattr(RequestHandler, name) for name in _NEEDED) and all(
+        hasattr(StreamReader, name) for name in ("_read_nowait", "_buffer", "_size")
+    )
 
 
 class ReceivedBody(StreamReader):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import IO, Any
 
 from aiohttp import web
@@ -63,8 +64,8 @@ class KernelFileResponse(web.FileResponse):
                     raise ConnectionResetError("Connection lost")
                 step = min(_STEP, end - offset)
                 try:
-                    sent = await loop.run_in_executor(
-                        None, os.sendfile, target, source, offset, step
+                    sent = await _to_the_end(
+                        loop.run_in_executor(None, os.sendfile, target, source, offset, step)
                     )
                 except BlockingIOError:
                     await self._until_writable(loop, target)
@@ -87,3 +88,19 @@ class KernelFileResponse(web.FileResponse):
             raise ConnectionResetError("The client takes nothing") from None
         finally:
             loop.remove_writer(descriptor)
+
+
+async def _to_the_end(call: "asyncio.Future[int]") -> int:
+    """
+    Await *call*, also when cancelled.
+
+    Its thread goes on all the same, and a descriptor that was closed below it may be somebody
+    else's connection by then.
+    """
+    try:
+        return await asyncio.shield(call)
+    except asyncio.CancelledError:
+        while not call.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([call])
+        raise
