@@ -12,10 +12,10 @@ from tusd_py.locks.memory import MemoryLocker
 from tusd_py.state.sqlite import open_sqlite
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_directory import only_server, prepare_directories, refuse_lost_state
+from tusd_py.storage.data_store import JoinableStore
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.local import LocalStore
 from tusd_py.storage.probe import probe
-from tusd_py.uploads.concatenation import JoinableStore
 
 log = logging.getLogger(__name__)
 

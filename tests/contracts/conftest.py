@@ -10,7 +10,7 @@ from tests.contracts.lockers import LOCKERS, PATIENCE, MakeLocker
 from tests.contracts.state_stores import STATE_STORES, OpenStore, opener
 from tusd_py.locks.locker import Locker
 from tusd_py.state.state_store import StateStore
-from tusd_py.uploads.concatenation import JoinableStore
+from tusd_py.storage.data_store import JoinableStore
 
 
 @pytest.fixture(params=STATE_STORES)

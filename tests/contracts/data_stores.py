@@ -11,10 +11,10 @@ import pytest
 from tests.contracts.examples import upload_id
 from tusd_py.storage import syscalls
 from tusd_py.storage.data_directory import prepare_directories
+from tusd_py.storage.data_store import JoinableStore
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.local import LocalStore
 from tusd_py.storage.memory import MemoryStore
-from tusd_py.uploads.concatenation import JoinableStore
 
 #: What the small memory store holds; the tests write far less.
 CAPACITY = 8 * 2**20

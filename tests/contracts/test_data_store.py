@@ -12,8 +12,7 @@ import pytest
 from tests.contracts.data_stores import A, Fillable, content_of, keep, stored_ids
 from tests.contracts.examples import upload_id
 from tusd_py.errors import StorageError, StorageFull
-from tusd_py.storage.data_store import Data, HasFiles
-from tusd_py.uploads.concatenation import JoinableStore
+from tusd_py.storage.data_store import Data, HasFiles, JoinableStore
 
 # --- allocate ---
 

@@ -7,7 +7,7 @@ import pytest
 from tests.contracts.data_stores import FINAL, A, B, C, Fillable, content_of, keep
 from tests.contracts.examples import upload_id
 from tusd_py.errors import StorageError, StorageFull
-from tusd_py.uploads.concatenation import JoinableStore
+from tusd_py.storage.data_store import JoinableStore
 
 # --- concatenate ---
 

@@ -26,10 +26,10 @@ async def test_holder_who_does_not_let_go_times_the_waiter_out(make_locker: Make
 
 
 async def test_one_who_timed_out_does_not_stop_the_line(make_locker: MakeLocker) -> None:
-    locker = make_locker(0.1)
+    locker = make_locker(0.4)
     visitors = Visitors(locker)
     await visitors.arrive("holder", "gives up")
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.25)
     await visitors.arrive("patient")
     with pytest.raises(LockTimeout):
         await visitors.tasks["gives up"]

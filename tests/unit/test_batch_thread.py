@@ -65,12 +65,19 @@ async def test_no_batch_is_larger_than_the_limit(
 async def test_what_comes_while_the_thread_is_busy_is_its_next_batch(
     thread: BatchThread[Executor], executor: Executor
 ) -> None:
-    go_on = threading.Event()
-    first = thread.submit(lambda _: go_on.wait(PATIENCE))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_: Executor) -> bool:
+        begun.set()
+        return go_on.wait(PATIENCE)
+
+    first = thread.submit(wait)
+    await asyncio.sleep(0)
+    await asyncio.to_thread(begun.wait, PATIENCE)
     later = []
     for each in range(10):
-        await asyncio.sleep(0.001)
         later.append(thread.submit(returning(each)))
+        await asyncio.sleep(0.001)
     go_on.set()
     assert await first
     assert await asyncio.gather(*later) == list(range(10))
@@ -99,7 +106,7 @@ async def test_call_that_fails_fails_alone(thread: BatchThread[Executor]) -> Non
         thread.submit(returning(3)),
         return_exceptions=True,
     )
-    assert outcomes[0::2] == [1, 3]
+    assert (outcomes[0], outcomes[2]) == (1, 3)
     assert isinstance(outcomes[1], ZeroDivisionError)
 
 
@@ -140,3 +147,40 @@ def test_loop_that_ends_early_does_not_end_the_thread(executor: Executor) -> Non
     asyncio.run(leave())
     go_on.set()
     assert asyncio.run(come_back()) == 7
+
+
+async def test_call_whose_asker_left_while_it_ran_holds_up_nobody(
+    thread: BatchThread[Executor],
+) -> None:
+    go_on = threading.Event()
+    left = thread.submit(lambda _: go_on.wait(PATIENCE))
+    failing = thread.submit(lambda _: 1 // 0)
+    stays = thread.submit(returning(3))
+    await asyncio.sleep(0.01)  # it runs
+    left.cancel()
+    failing.cancel()
+    go_on.set()
+    assert await stays == 3
+    assert left.cancelled()
+    assert failing.cancelled()
+
+
+async def test_closing_waits_for_what_runs_and_for_what_waits(
+    thread: BatchThread[Executor], executor: Executor
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_: Executor) -> bool:
+        begun.set()
+        return go_on.wait(PATIENCE)
+
+    first = thread.submit(wait)
+    await asyncio.to_thread(begun.wait, PATIENCE)
+    second = thread.submit(returning(2))  # not handed over yet
+    closing = asyncio.create_task(thread.close())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    go_on.set()
+    await asyncio.wait_for(closing, PATIENCE)
+    assert (await first, await second) == (True, 2)
+    assert executor.batches == [1, 1]

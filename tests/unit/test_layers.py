@@ -39,8 +39,6 @@ LAYERS = {
         "locks",
         "storage",
         "state",
-        # The interface of a store that can join uploads is put together where that is done.
-        "uploads.concatenation",
     ),
     "composition": ("errors", "protocol", "events", "config", "logs", "backends", "uploads"),
     "server": ("errors", "config", "logs", "composition", "web"),

@@ -38,7 +38,7 @@ def parse_concat(header: str) -> Concat:
     upload URLs" (tus 1.0.0, Concatenation).
 
     Raises:
-        InvalidHeader: It is neither `partial` nor `final;` with at least one URL.
+        InvalidHeader: It is neither `partial` nor `final;` with at least one URL, or has commas.
         InvalidPart: A URL does not end in an upload's id.
     """
     if header == _PARTIAL:
@@ -63,6 +63,9 @@ def _upload_id(url: str) -> str:
     Only the end counts: clients send URLs as they see them, absolute or not, and behind a proxy
     they carry a host and a prefix that this server has never heard of.
     """
+    if "," in url:
+        # Two URLs with a comma between them would pass for the second alone.
+        raise InvalidHeader(UPLOAD_CONCAT, "the URLs are separated by spaces.")
     try:
         candidate = urlsplit(url).path.rpartition("/")[2]
     except ValueError:  # what urlsplit raises for, say, an unclosed bracket in the host

@@ -96,6 +96,10 @@ class Concatenates(Protocol):
         ...
 
 
+class JoinableStore(DataStore, Concatenates, Protocol):
+    """A data store that can join uploads."""
+
+
 @runtime_checkable
 class HasFiles(Protocol):
     """A data store whose uploads are plain files, which a kernel can send by itself."""

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from tusd_py.errors import LockTimeout, StorageError, TusError
 from tusd_py.events import Listener, UploadFinished
@@ -12,7 +11,7 @@ from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.rules import check_size, decide_final, total_length
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
-from tusd_py.storage.data_store import Concatenates, DataStore
+from tusd_py.storage.data_store import JoinableStore
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +19,6 @@ log = logging.getLogger(__name__)
 _ANSWER_WITHIN = 0.03
 #: How many seconds the termination of a part waits for the joining that needs it.
 _LET_GO_WITHIN = 5.0
-
-
-class JoinableStore(DataStore, Concatenates, Protocol):
-    """A data store that can join uploads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_empty_file_is_created_and_no_more(run: Run, fake: FakeServer, tmp_path:
     assert result.exit_code == 0
     url, content = fake.only_upload()
     assert (content, fake.methods) == (b"", "OPTIONS POST")
-    assert result.stdout == f"{file}: {url} (0 B in 0.0 s)\n"
+    assert re.fullmatch(re.escape(f"{file}: {url} (0 B in ") + r"[0-9.]+ s\)\n", result.stdout)
 
 
 def test_headers_go_with_every_request(run: Run, fake: FakeServer, file: Path) -> None:

@@ -105,3 +105,9 @@ def test_any_text_is_a_concat_or_refused(text: str) -> None:
 def test_long_header_is_read_quickly(piece: str) -> None:
     header = "final;" + piece * (LONGEST // len(piece))
     assert is_quick(lambda: parse_concat(header), InvalidHeader, InvalidPart)
+
+
+def test_urls_with_a_comma_between_them_are_refused() -> None:
+    first, second = "0" * 32, "1" * 32
+    with pytest.raises(InvalidHeader, match="spaces"):
+        parse_concat(f"final;/files/{first},/files/{second}")

@@ -36,6 +36,10 @@ def create(policy: Policy = POLICY, /, **values: Any) -> object:
         ),
         ({"upload_concat": FINAL}, Create(None, concat=Concat(FINAL, (ID,)))),
         ({"upload_concat": FINAL, "content_length": "0"}, Create(None, None, Concat(FINAL, (ID,)))),
+        (
+            {"upload_concat": FINAL, "content_type": OCTETS, "content_length": "0"},
+            Create(None, None, Concat(FINAL, (ID,))),
+        ),
         ({"upload_length": "1", "content_length": "0"}, Create(1)),
         ({"upload_length": "1", "content_length": "0", "content_type": "text/plain"}, Create(1)),
         (
@@ -114,6 +118,12 @@ def test_creation_is_refused(
 def test_unreadable_metadata_is_kept_where_that_is_the_setting() -> None:
     policy = Policy(lenient_metadata=True)
     assert create(policy, upload_length="1", upload_metadata="a ?,,b") == Create(1, "a ?,,b")
+
+
+def test_empty_body_declared_as_data_is_no_data_where_that_is_not_offered() -> None:
+    """Clients declare the type of every POST; an empty one asks for nothing."""
+    values = {"upload_length": "5", "content_type": OCTETS, "content_length": "0"}
+    assert create(lacking(Extension.CREATION_WITH_UPLOAD), **values) == Create(5)
 
 
 @pytest.mark.parametrize(

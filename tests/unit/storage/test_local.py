@@ -1,37 +1,18 @@
 """Files are durable when it is said so, private, and nobody's but ours are touched."""
 
-import asyncio
-import errno
 import os
 import stat
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.examples import upload_id
-from tusd_py.errors import StorageError, StorageFull
 from tusd_py.storage import syscalls
-from tusd_py.storage.data_directory import prepare_directories
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.local import LocalStore
 
 A = upload_id(0xA)
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    made = Layout(tmp_path / "data")
-    prepare_directories(made)
-    return made
-
-
-@pytest.fixture
-async def store(layout: Layout) -> AsyncIterator[LocalStore]:
-    made = LocalStore(layout, strict=True)
-    yield made
-    await made.close()
 
 
 @pytest.fixture
@@ -58,27 +39,6 @@ def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr(syscalls, "flush_file", note_file)
     monkeypatch.setattr(syscalls, "flush_directory", note_directory)
     return paths
-
-
-class Failing:
-    """Fails as the kernel does."""
-
-    def __init__(self, code: int) -> None:
-        self._code = code
-
-    def __call__(self, *_: object) -> int:
-        raise OSError(self._code, os.strerror(self._code), "/secret/path")
-
-
-FAILURES = [
-    (errno.ENOSPC, StorageFull),
-    (errno.EDQUOT, StorageFull),
-    (errno.EFBIG, StorageFull),
-    (errno.EIO, StorageError),
-    (errno.EACCES, StorageError),
-    (errno.EROFS, StorageError),
-    (errno.EMFILE, StorageError),
-]
 
 
 # --- durable ---
@@ -142,117 +102,6 @@ async def test_relaxed_store_flushes_nothing(relaxed: LocalStore, flushed: list[
         await data.flush(end=5)
     await relaxed.concatenate(A, [])
     assert flushed == []
-
-
-# --- failures ---
-
-
-@pytest.mark.parametrize(("code", "error"), FAILURES)
-async def test_kernels_words_become_ours_and_no_path_comes_through(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch, code: int, error: type[StorageError]
-) -> None:
-    await store.allocate(A, 10)
-    async with store.open(A) as data:
-        await data.write(0, memoryview(b"before"))
-        monkeypatch.setattr(os, "pwrite", Failing(code))
-        with pytest.raises(StorageError) as failed:
-            await data.write(6, memoryview(b"more"))
-    assert type(failed.value) is error
-    assert "secret" not in failed.value.message
-    assert isinstance(failed.value.__cause__, OSError)
-
-
-@pytest.mark.parametrize(("code", "error"), FAILURES)
-async def test_flush_that_fails_is_no_success(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch, code: int, error: type[StorageError]
-) -> None:
-    await store.allocate(A, 10)
-    monkeypatch.setattr(os, "fdatasync", Failing(code))
-    async with store.open(A) as data:
-        await data.write(0, memoryview(b"x"))
-        with pytest.raises(error):
-            await data.flush()
-        with pytest.raises(error):
-            await data.write(1, memoryview(b"y"), flush=True)
-
-
-@pytest.mark.parametrize("step", ["reserve", "flush_directory"])
-@pytest.mark.parametrize(("code", "error"), FAILURES)
-async def test_creation_that_fails_leaves_no_file(
-    store: LocalStore,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-    code: int,
-    error: type[StorageError],
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(syscalls, step, Failing(code))
-        with pytest.raises(error):
-            await store.allocate(A, 10)
-    assert await store.size(A) is None
-    await store.allocate(A, 10)
-
-
-async def test_directory_that_is_gone_is_a_storage_error(store: LocalStore, layout: Layout) -> None:
-    await store.allocate(A, 10)
-    move_away(layout)
-    with pytest.raises(StorageError):
-        await store.allocate(upload_id(0xB), 10)
-    with pytest.raises(StorageError):
-        await store.free_bytes()
-    with pytest.raises(StorageError):
-        _ = [stored async for stored in store.stored()]
-
-
-def move_away(layout: Layout) -> None:
-    layout.uploads.rename(layout.root / "elsewhere")
-
-
-async def test_cancelled_write_has_ended_before_its_file_is_closed(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else the number of the closed file, given to another upload, would take the rest."""
-    await store.allocate(A, 10)
-    begun, go_on = threading.Event(), threading.Event()
-    states: list[bool] = []
-    real = os.pwrite
-
-    def slowly(fd: int, data: memoryview, offset: int) -> int:
-        begun.set()
-        go_on.wait(5)
-        states.append(os.fstat(fd).st_size == 0)
-        return real(fd, data, offset)
-
-    async def write() -> None:
-        async with store.open(A) as data:
-            await data.write(0, memoryview(b"content"))
-
-    monkeypatch.setattr(os, "pwrite", slowly)
-    writing = asyncio.create_task(write())
-    await asyncio.to_thread(begun.wait, 5)
-    writing.cancel()
-    await asyncio.sleep(0.02)
-    assert not writing.done()
-    go_on.set()
-    await asyncio.wait([writing])
-    assert writing.cancelled()
-    assert states == [True]
-
-
-async def test_no_descriptor_is_left_open(store: LocalStore) -> None:
-    before = descriptors()
-    for number in range(20):
-        await store.allocate(upload_id(number), 100)
-        async with store.open(upload_id(number)) as data:
-            await data.write(0, memoryview(b"x"), flush=True)
-    await store.concatenate(upload_id(0), [(upload_id(1), 1)])
-    with pytest.raises(StorageError):
-        await store.concatenate(upload_id(0), [(upload_id(1), 99)])
-    assert descriptors() == before
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 # --- whose files ---

@@ -1,10 +1,12 @@
 """What a file system can do is tried, and the trial leaves nothing."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from tusd_py.errors import DataDirectoryError
 from tusd_py.storage import probe as probing
 from tusd_py.storage import syscalls
 from tusd_py.storage.data_directory import prepare_directories
@@ -58,3 +60,15 @@ def test_system_that_does_not_tell_its_mounts_is_unknown(
 ) -> None:
     monkeypatch.setattr(probing, "_MOUNTS", tmp_path / "missing")
     assert probe(layout).file_system == ""
+
+
+def test_directory_where_no_file_can_be_made_is_refused_with_a_remedy(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(DataDirectoryError, match="writable"):
+            probe(layout)

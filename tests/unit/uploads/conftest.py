@@ -20,8 +20,9 @@ from tusd_py.protocol.requests import Append, Create, Payload
 from tusd_py.protocol.upload import Upload
 from tusd_py.state.sqlite import open_sqlite
 from tusd_py.state.state_store import StateStore
+from tusd_py.uploads import concatenation as concatenation_module
 from tusd_py.uploads.admission import Admission
-from tusd_py.uploads.buffers import BufferPool
+from tusd_py.uploads.buffers import LARGE, BufferPool
 from tusd_py.uploads.concatenation import Concatenation
 from tusd_py.uploads.expiration import Retention, Sweeper
 from tusd_py.uploads.service import UploadService
@@ -141,7 +142,7 @@ async def make_world(
     writer = Writer(
         data=data,
         state=state,
-        buffers=BufferPool(4 << 20),
+        buffers=BufferPool(4 * LARGE),
         policy=policy,
         checkpoints=checkpoints,
         clock=clock,
@@ -179,6 +180,12 @@ async def make_world(
         await concatenation.close()
         await data.close()
         await real_state.close()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let creations wait for their joining, however busy the machine is."""
+    monkeypatch.setattr(concatenation_module, "_ANSWER_WITHIN", 5.0)
 
 
 @pytest.fixture

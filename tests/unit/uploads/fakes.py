@@ -101,7 +101,8 @@ class WatchedData(Data):
         self._store.note("write", self._id, offset)
         await self._data.write(offset, data)
         self._pending.append((offset, bytes(data)))
-        await asyncio.sleep(0)  # the disk takes its time
+        for _ in range(5):  # the disk takes its time
+            await asyncio.sleep(0)
         assert self._pending[-1][1] == data, "the buffer was filled anew while it was written"
         if flush:
             await self.flush()

@@ -11,6 +11,7 @@ from tests.unit.uploads.fakes import BROKEN, FULL, NO_STATE, failing
 from tests.unit.uploads.finals import assert_unjoined, create_final, eventually_joined
 from tusd_py.errors import LockTimeout, StorageError, StorageFull, TusError
 from tusd_py.protocol.upload import UploadState
+from tusd_py.uploads import concatenation
 from tusd_py.uploads.expiration import SweepReport
 
 
@@ -114,7 +115,7 @@ async def test_parts_tidied_up_while_they_are_joined_go_after_that(
 async def test_part_stays_where_its_joining_takes_too_long(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tusd_py.uploads.concatenation._LET_GO_WITHIN", 0.02)
+    monkeypatch.setattr(concatenation, "_LET_GO_WITHIN", 0.02)
     go_on = slow_down(world, monkeypatch)
     part = await world.finished(b"a", concat="partial")
     final = await create_final(world, part)
@@ -151,7 +152,8 @@ async def test_part_whose_time_is_over_stays_while_a_final_waits_for_it(world: W
 
 
 def slow_down(world: World, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Let joining wait for the event that is returned."""
+    """Let joining wait for the event that is returned, and creations not wait for it."""
+    monkeypatch.setattr(concatenation, "_ANSWER_WITHIN", 0.02)
     go_on = asyncio.Event()
     concatenate = world.data.concatenate
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.uploads.conftest import EXPIRE_AFTER, World, make_world
-from tests.unit.uploads.fakes import ScriptedBody
+from tests.unit.uploads.fakes import NO_STATE, ScriptedBody, failing
 from tusd_py.errors import (
     Displaced,
     LockTimeout,
     ServerStopping,
+    StateError,
     TusError,
     UploadNotFound,
 )
@@ -63,6 +64,26 @@ async def test_terminating_stops_the_writer_and_leaves_nothing(world: World) -> 
     assert await world.found(upload) is None
     assert await world.data.size(upload.id) is None
     assert world.event_names()[-1] == "UploadTerminated"
+
+
+async def test_terminating_makes_room_for_its_own_commit(world: World) -> None:
+    """On a disk that is full to the last byte the state store cannot even forget an upload."""
+    upload = await world.create_with(11, ScriptedBody(b"hello"))
+    world.watched.fail = failing("forget", NO_STATE, only_once=True)
+    await world.service.terminate(upload.id, NOBODY)
+    assert await world.found(upload) is None
+    assert await world.data.size(upload.id) is None
+
+
+async def test_terminating_that_fails_says_so(world: World) -> None:
+    upload = await world.create_with(11, ScriptedBody(b"hello"))
+    world.watched.fail = failing("forget", NO_STATE)
+    with pytest.raises(StateError):
+        await world.service.terminate(upload.id, NOBODY)
+    assert world.event_names() == ["UploadCreated", "UploadAdvanced"]
+    world.watched.fail = lambda _: None
+    await world.service.terminate(upload.id, NOBODY)
+    assert await world.found(upload) is None
 
 
 async def test_stranger_makes_nobody_leave(world: World) -> None:
