@@ -254,6 +254,12 @@ class UnguardedServer(TusError):
         super().__init__("The server is not set up safely: its log says what to do.")
 
 
+class StateFull(StateError):
+    """The state store has no room for a commit; nothing was changed."""
+
+    code = "state_full"
+
+
 class DataDirectoryError(TusError):
     """The data directory cannot be used as it is; the message says why and what to do."""
 

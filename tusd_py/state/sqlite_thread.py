@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tusd_py.batch_thread import BatchThread, Call
-from tusd_py.errors import StateError
+from tusd_py.errors import StateError, StateFull
 
 _T = TypeVar("_T")
 
@@ -81,6 +81,9 @@ class SqliteThread:
 
 
 def _explain(error: sqlite3.Error) -> StateError:
-    explained = StateError("The server cannot record uploads at the moment: try later.")
+    # Errors of the module itself have no code.
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    kind = StateFull if full else StateError
+    explained = kind("The server cannot record uploads at the moment: try later.")
     explained.__cause__ = error
     return explained

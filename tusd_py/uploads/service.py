@@ -7,7 +7,7 @@ from tusd_py.errors import (
     Disconnected,
     IdleTimeout,
     InvalidBody,
-    StateError,
+    StateFull,
     StorageError,
     TusError,
     UploadNotFound,
@@ -291,9 +291,8 @@ class UploadService:
         # A crash in between leaves data without an owner, which the sweeper finds.
         try:
             known = await self._state.remove(upload.id)
-        except StateError:
-            # On a disk that is full to the last byte even this commit finds no room; the data
-            # makes some.
+        except StateFull:
+            # Even this commit finds no room; the data makes some.
             await self.data.remove(upload.id)
             known = await self._state.remove(upload.id)
         if known:

@@ -11,6 +11,7 @@ from tusd_py.errors import (
     ProtocolError,
     ServerStopping,
     StateError,
+    StateFull,
     StorageError,
     StorageFull,
     TransferEnded,
@@ -28,6 +29,7 @@ _STATUSES: tuple[tuple[type[TusError], int], ...] = (
     (TransferEnded, HTTPStatus.LOCKED),
     (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (StorageError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (StateFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (StateError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 #: Where a request keeps the method that X-HTTP-Method-Override made of its own.

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from tusd_py.errors import (
     IdleTimeout,
     StateError,
+    StateFull,
     StorageError,
     StorageFull,
     TusError,
@@ -86,7 +87,7 @@ class Endpoint:
 
 def _log_failure(error: TusError) -> None:
     """Tell the operator what the client was only told the outcome of."""
-    if isinstance(error, StorageFull):
+    if isinstance(error, StorageFull | StateFull):
         log.error("%s (%s)", error.message, error.__cause__ or "disk_reserve")
     elif isinstance(error, StorageError | StateError):
         log.error("%s", error.message, exc_info=error.__cause__)
