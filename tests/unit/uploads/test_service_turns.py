@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.uploads.conftest import EXPIRE_AFTER, World, make_world
 from tests.unit.uploads.fakes import NO_STATE, ScriptedBody, failing
-from tusd_py.errors import (
+from tusd_py.errors import StateFull, (
     Displaced,
     LockTimeout,
     ServerStopping,
@@ -69,7 +69,7 @@ async def test_terminating_stops_the_writer_and_leaves_nothing(world: World) -> 
 async def test_terminating_makes_room_for_its_own_commit(world: World) -> None:
     """On a disk that is full to the last byte the state store cannot even forget an upload."""
     upload = await world.create_with(11, ScriptedBody(b"hello"))
-    world.watched.fail = failing("forget", NO_STATE, only_once=True)
+    world.watched.fail = failing("forget", StateFull("no room"), only_once=True)
     await world.service.terminate(upload.id, NOBODY)
     assert await world.found(upload) is None
     assert await world.data.size(upload.id) is None
