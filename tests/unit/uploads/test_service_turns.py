@@ -7,11 +7,12 @@ import pytest
 
 from tests.unit.uploads.conftest import EXPIRE_AFTER, World, make_world
 from tests.unit.uploads.fakes import NO_STATE, ScriptedBody, failing
-from tusd_py.errors import StateFull, (
+from tusd_py.errors import (
     Displaced,
     LockTimeout,
     ServerStopping,
     StateError,
+    StateFull,
     TusError,
     UploadNotFound,
 )
