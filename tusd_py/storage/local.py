@@ -1,30 +1,23 @@
 """Keeps each upload in one preallocated file."""
 
-import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
 import aiofiles.os
 
-from tusd_py.batch_thread import BatchThread, Call
 from tusd_py.errors import StorageError, StorageFull
 from tusd_py.protocol.upload import is_upload_id
 from tusd_py.storage import syscalls
 from tusd_py.storage.data_store import Concatenates, Data, DataStore, HasFiles, StoredData
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.open_file import OpenFile
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+from tusd_py.storage.threads import DataThreads, Flush
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-#: Several flushes wait for the disk side by side; it is latency they hide, not work they share.
-_THREADS = 16
 #: The longest write that only copies; a longer one keeps a processor busy for a while.
 _QUICK = 64 * 1024
 
@@ -40,65 +33,24 @@ def _failures() -> Iterator[None]:
         raise StorageError("The server cannot store data at the moment: try later.") from error
 
 
-class _Threads:
-    """
-    Runs blocking calls beside the event loop.
-
-    What waits for the disk runs side by side on a pool; what only copies into the page cache
-    runs in batches on one thread, for there the change of threads is what costs.
-
-    A thread cannot be cancelled. Whoever is cancelled while it waits goes on waiting until the call
-    is over: the file and the buffer are still in use.
-    """
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
-        self._batches: BatchThread[None] = BatchThread("data-quick", execute=_run_each)
-
-    async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run what may wait for the disk."""
-        loop = asyncio.get_running_loop()
-        outcome = loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
-        try:
-            return await asyncio.shield(outcome)
-        except asyncio.CancelledError:
-            await asyncio.wait([outcome])
-            raise
-
-    async def run_quick(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run what does not wait for the disk."""
-        try:
-            return await self._batches.submit(lambda _: call(*args, **kwargs))
-        except asyncio.CancelledError:
-            await self._batches.submit(lambda _: None)  # by its turn, the call above is over
-            raise
-
-    async def close(self) -> None:
-        await self._batches.close()
-        await asyncio.to_thread(self._pool.shutdown)
-
-
-def _run_each(batch: Sequence[Call[None, Any]]) -> None:
-    for call in batch:
-        try:
-            call.result = call.work(None)
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the call
-            call.error = error
-
-
 class LocalData(Data):
     """One file; what blocks runs on threads."""
 
-    def __init__(self, file: OpenFile, threads: _Threads, *, strict: bool) -> None:
+    def __init__(self, file: OpenFile, threads: DataThreads, *, strict: bool) -> None:
         self._file = file
         self._threads = threads
         self._strict = strict
 
     async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
-        waits = len(data) > _QUICK or (flush and self._strict)
-        run = self._threads.run if waits else self._threads.run_quick
+        flush = flush and self._strict
         with _failures():
-            await run(self._write, offset, data, flush)
+            if len(data) > _QUICK:
+                await self._threads.run(self._write, offset, data, flush=flush)
+            elif flush:
+                write = partial(self._begin_write, offset, data)
+                await self._threads.write_durable_bytes(write)
+            else:
+                await self._threads.run_quick(self._file.write, offset, data)
 
     async def read(self, offset: int, size: int) -> bytes:
         with _failures():
@@ -109,10 +61,14 @@ class LocalData(Data):
             with _failures():
                 await self._threads.run(self._flush, end)
 
-    def _write(self, offset: int, data: memoryview, flush: bool) -> None:
+    def _write(self, offset: int, data: memoryview, *, flush: bool) -> None:
         self._file.write(offset, data)
         if flush:
-            self._flush(None)
+            self._file.flush()
+
+    def _begin_write(self, offset: int, data: memoryview) -> Flush:
+        self._file.write(offset, data)
+        return self._file.flush
 
     def _flush(self, end: int | None) -> None:
         if end is not None:
@@ -137,15 +93,18 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         self._strict = strict
         self._direct = direct
         self._durable_shards: set[Path] = set()
-        self._threads = _Threads()
+        self._threads = DataThreads()
 
     def file_of(self, upload_id: str) -> Path:
         return self._layout.file_of(upload_id)
 
     async def allocate(self, upload_id: str, length: int | None) -> None:
-        run = self._threads.run if self._strict else self._threads.run_quick
+        make = partial(self._make, self.file_of(upload_id), length or 0)
         with _failures():
-            await run(self._allocate, self.file_of(upload_id), length or 0)
+            if self._strict:
+                await self._threads.make_durable_name(make)
+            else:
+                await self._threads.run_quick(make)
 
     def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
         return self._open(self.file_of(upload_id))
@@ -194,17 +153,16 @@ class LocalStore(DataStore, Concatenates, HasFiles):
     async def close(self) -> None:
         await self._threads.close()
 
-    def _allocate(self, path: Path, length: int) -> None:
+    def _make(self, path: Path, length: int) -> Flush:
         fd = self._create(path)
         try:
             syscalls.reserve(fd, length)
-            if self._strict:
-                syscalls.flush_directory(path.parent)
         except OSError:
             path.unlink()
             raise
         finally:
             os.close(fd)
+        return partial(_flush_name, path)
 
     def _create(self, path: Path) -> int:
         shard = path.parent
@@ -238,6 +196,15 @@ class LocalStore(DataStore, Concatenates, HasFiles):
                 syscalls.flush_file(target)
         finally:
             os.close(target)
+
+
+def _flush_name(path: Path) -> None:
+    """Make a new file's name durable, or remove the file."""
+    try:
+        syscalls.flush_directory(path.parent)
+    except OSError:
+        path.unlink()
+        raise
 
 
 def _list_shard(shard: Path) -> list[StoredData]:
