@@ -103,7 +103,7 @@ def _run_each(batch: Sequence[Call[None, Any]]) -> None:
 def _flush_each(batch: Sequence[Call[None, Any]]) -> None:
     for call in batch:
         if call.error is None:
-            flush: Flush = call.result
+            flush: Flush = call.result  # type: ignore[assignment] # set by `_run_each`
             call.result = None
             try:
                 flush()
