@@ -93,7 +93,7 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         self._strict = strict
         self._direct = direct
         self._durable_shards: set[Path] = set()
-        self._threads = DataThreads()
+        self._threads = DataThreads(give_way=not direct)
 
     def file_of(self, upload_id: str) -> Path:
         return self._layout.file_of(upload_id)
