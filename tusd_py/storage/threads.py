@@ -36,8 +36,8 @@ class DataThreads:
     with 64 connections and uploads of 16 KiB, against a thread's turn for each: half the CPU, 1.6
     times as many uploads.
 
-    With *give_way*, long writes let the event loop go first. They should where they copy into the page
-    cache and keep processors busy; past it they wait for the disk, and giving way costs speed.
+    With *give_way*, long writes let the event loop go first. They should where they copy into the
+    page cache and keep processors busy; past it they wait for the disk, and giving way costs speed.
 
     A thread cannot be cancelled. Whoever is cancelled while it waits goes on waiting until the call
     is over: the file and the buffer are still in use.
