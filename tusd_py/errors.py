@@ -148,6 +148,20 @@ class UnsupportedMediaType(ProtocolError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class TooManyUploads(ProtocolError):
+    """The client has as many unfinished uploads as it may have; nothing was created."""
+
+    code = "too_many_uploads"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"This address has {limit} unfinished uploads, as many as it may have"
+            " (max_open_uploads_per_address): finish or delete one first."
+        )
+        self.limit = limit
+
+
 class ExpectationFailed(ProtocolError):
     """Expect asks for something that this server does not know (RFC 9110, section 10.1.1)."""
 
@@ -195,6 +209,15 @@ class IdleTimeout(TransferEnded):
 
     def __init__(self) -> None:
         super().__init__("No data arrived for too long: ask for the offset and resume there.")
+
+
+class TooSlow(TransferEnded):
+    """The client sent fewer bytes than it has to, over a whole window of waiting for it."""
+
+    code = "too_slow"
+
+    def __init__(self) -> None:
+        super().__init__("Data arrived too slowly: ask for the offset and resume there.")
 
 
 class Displaced(TransferEnded):

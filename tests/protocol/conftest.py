@@ -2,20 +2,26 @@
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.clients.conftest import require
 from tests.harness import TusServer, run_server
+from tests.protocol.transports import Open, make_certificate, run_server_by
 
 #: Tests of what lies close to the event loop, which run on each that there is.
 _CLOSE_TO_THE_LOOP = {
     *("test_framing", "test_expectation", "test_disconnect", "test_hand_over"),
+    *("test_workers", "test_after_the_answer"),
     *("test_downloads", "test_on_disk", "test_takeover", "test_takeover_transports"),
+    *("test_late_heads", "test_slow_bodies", "test_connection_limits", "test_limits_transports"),
 }
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory makes a private one inside
 
@@ -48,6 +54,22 @@ def data_dir() -> Iterator[Path]:
     """A data directory for a server that a test runs itself."""
     with _quick_directory() as directory:
         yield directory
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a key of its own, and a certificate of 127.0.0.1 for it."""
+    openssl = shutil.which("openssl") or ""
+    require("openssl", bool(openssl))
+    return make_certificate(openssl, tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(params=["tcp", "tls", "unix"])
+def open_server(request: pytest.FixtureRequest, data_dir: Path) -> Open:
+    """Runs servers on the same data, reached by the transport whose turn it is."""
+    tls = request.param == "tls"
+    signed = request.getfixturevalue("certificate") if tls else None
+    return partial(run_server_by, request.param, data_dir, signed)
 
 
 @pytest.fixture

@@ -44,6 +44,8 @@ class Upload:
         expires_at: When it may be removed; None for never.
         finished_at: When its last byte was committed.
         epoch: The fencing number of the hold that last moved it; older holds are refused.
+        address: Where it was created from, while it is unfinished and uploads are counted by
+            address; else None.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Upload:
     expires_at: float | None = None
     finished_at: float | None = None
     epoch: int = 0
+    address: str | None = None
 
     @property
     def is_partial(self) -> bool:

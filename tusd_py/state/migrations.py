@@ -55,6 +55,17 @@ def m001_uploads(db: Database) -> None:
     db.execute("CREATE INDEX part_upload_id ON part (upload_id)")
 
 
+@migrations()
+def m002_address(db: Database) -> None:
+    """
+    Keep where an unfinished upload was created from, where uploads are counted by that.
+
+    What is finished, expired or not counted has none, so the index holds what is counted alone.
+    """
+    db.execute("ALTER TABLE upload ADD COLUMN address TEXT")
+    db.execute("CREATE INDEX upload_address ON upload (address) WHERE address IS NOT NULL")
+
+
 def migrate(connection: sqlite3.Connection, lock_file: Path) -> list[str]:
     """
     Apply the steps that are missing and return their names.

@@ -7,7 +7,7 @@ from tusd_py.protocol.upload import Upload, UploadState
 
 COLUMNS = (
     'id, owner, length, "offset", metadata, concat, state,'
-    " created_at, touched_at, expires_at, finished_at, epoch"
+    " created_at, touched_at, expires_at, finished_at, epoch, address"
 )
 
 Row = Sequence[Any]
@@ -38,13 +38,14 @@ def to_row(upload: Upload) -> Row:
         to_milliseconds(upload.expires_at),
         to_milliseconds(upload.finished_at),
         upload.epoch,
+        upload.address,
     )
 
 
 def to_upload(row: Row, parts: Sequence[str] = ()) -> Upload:
     """Return the upload that a row of `COLUMNS` and its *parts* describe."""
     (upload_id, owner, length, offset, metadata, concat, state) = row[:7]
-    (created_at, touched_at, expires_at, finished_at, epoch) = row[7:]
+    (created_at, touched_at, expires_at, finished_at, epoch, address) = row[7:]
     return Upload(
         id=upload_id,
         owner=owner,
@@ -59,4 +60,5 @@ def to_upload(row: Row, parts: Sequence[str] = ()) -> Upload:
         expires_at=to_seconds(expires_at),
         finished_at=to_seconds(finished_at),
         epoch=epoch,
+        address=address,
     )

@@ -1,11 +1,19 @@
 """Puts finished parts onto an application: routes, the closing of connections, health."""
 
+import asyncio
+
 from aiohttp import hdrs, web
 
 from tusd_py.errors import UnguardedServer
+from tusd_py.metrics import Metrics
 from tusd_py.web.body import leave_expectation, must_close
-from tusd_py.web.connection import SERVER_NAME, is_ours
+from tusd_py.web.connection import is_ours
+from tusd_py.web.entrance import SERVER_NAME, ConnectionLimits
 from tusd_py.web.middleware import Endpoint
+
+#: Where an application keeps what its connections may cost, and what counts them.
+LIMITS = web.AppKey("limits", ConnectionLimits)
+METRICS = web.AppKey("metrics", Metrics)
 
 
 def mount(app: web.Application, prefix: str, endpoint: Endpoint) -> None:
@@ -24,6 +32,22 @@ def mount(app: web.Application, prefix: str, endpoint: Endpoint) -> None:
 def add_health(app: web.Application) -> None:
     """Answer GET /healthz with 200 while the server can answer at all."""
     app.router.add_get("/healthz", _health)
+
+
+def add_metrics(app: web.Application, metrics: Metrics) -> None:
+    """Let *metrics* count, and answer GET /metrics with the result, as Prometheus reads it."""
+
+    async def show(_: web.Request) -> web.Response:
+        return web.Response(
+            body=await asyncio.to_thread(metrics.written),
+            headers={
+                hdrs.CONTENT_TYPE: "text/plain; version=0.0.4; charset=utf-8",
+                hdrs.CACHE_CONTROL: "no-store",
+            },
+        )
+
+    app[METRICS] = metrics
+    app.router.add_get("/metrics", show)
 
 
 def hide_versions(app: web.Application) -> None:

@@ -1,15 +1,19 @@
 """Fills buffers from a request's body, telling silence, disconnect and broken framing apart."""
 
 import asyncio
+import math
 
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
-from tusd_py.errors import Disconnected, IdleTimeout, InvalidBody, TransferEnded
+from tusd_py.errors import Disconnected, IdleTimeout, InvalidBody, TooSlow, TransferEnded
+from tusd_py.metrics import Metrics
 from tusd_py.protocol.headers import read_text
 from tusd_py.protocol.upload import MAX_LENGTH
 from tusd_py.uploads.writer import Body
-from tusd_py.web.connection import ReceivedBody, arrived, buffered, is_ours, take_over
+from tusd_py.web.connection import is_ours, take_over
+from tusd_py.web.pace import BodyLimits, Pace
+from tusd_py.web.received_body import ReceivedBody, arrived, buffered
 from tusd_py.web.takeover import Takeover
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -21,13 +25,17 @@ class RequestBody(Body):
 
     Args:
         request: Whose body it is.
-        idle_timeout: How many seconds of silence end it.
+        limits: What ends it where the client is silent, or slow.
+        metrics: Counts its bytes, and the transfer while it is under way.
     """
 
-    def __init__(self, request: web.Request, *, idle_timeout: float) -> None:
+    def __init__(self, request: web.Request, *, limits: BodyLimits, metrics: Metrics) -> None:
         self._request = request
         self._content = request.content
-        self._idle_timeout = idle_timeout
+        self._idle_timeout = limits.idle_timeout
+        self._pace = Pace(limits)
+        self._metrics = metrics
+        self._has_begun = False
         self._ended: TransferEnded | InvalidBody | None = None  # what the next read raises
         self._alarm: asyncio.Timeout | None = None
         self._takeover: Takeover | None = None
@@ -35,10 +43,19 @@ class RequestBody(Body):
         self._may_read = MAX_LENGTH  # bytes, until an interruption sets a bound
 
     async def read_into(self, buffer: memoryview, *, patience: float) -> int:
+        if not self._has_begun:
+            self._has_begun = True
+            self._metrics.transfer_began()
+        count = await self._read(buffer, patience)
+        self._metrics.received(count)
+        return count
+
+    async def _read(self, buffer: memoryview, patience: float) -> int:
         data = arrived(self._content, min(len(buffer), self._may_read))
         count = len(data)
         buffer[:count] = data
         self._may_read -= count
+        self._pace.note(0.0, count)
         if count == len(buffer) or self._is_complete:
             return count
         try:
@@ -66,7 +83,9 @@ class RequestBody(Body):
         return read_text(self._content.trailers, name)
 
     def release(self) -> None:
-        """Leave the connection to aiohttp again, wherever the body is."""
+        """Leave the connection to aiohttp again, wherever the body is; the last call."""
+        if self._has_begun:
+            self._metrics.transfer_ended()
         if self._takeover is not None:
             self._takeover.give_back()
 
@@ -80,7 +99,9 @@ class RequestBody(Body):
             raise self._ended
         await self._invite()
         if self._takeover is None:
-            self._takeover = take_over(self._request, idle_timeout=self._idle_timeout)
+            self._takeover = take_over(
+                self._request, idle_timeout=self._idle_timeout, pace=self._pace
+            )
         if self._takeover is not None:
             return await self._takeover.read_into(buffer, patience=patience)
         return await self._stream(buffer, patience)
@@ -91,25 +112,39 @@ class RequestBody(Body):
         count = 0
         until = loop.time() + patience
         while count < len(buffer) and not self._is_complete:
-            seconds = min(self._idle_timeout, until - loop.time()) if count else self._idle_timeout
+            left = until - loop.time() if count else math.inf
             try:
-                data = await self._wait(len(buffer) - count, seconds)
+                data = await self._wait(len(buffer) - count, left)
             except (TransferEnded, InvalidBody) as ended:
                 if count == 0:
                     raise
-                if seconds == self._idle_timeout or not isinstance(ended, IdleTimeout):
-                    self._ended = ended  # else it was patience that ended
+                self._ended = ended
+                break
+            if data is None:
                 break
             buffer[count : count + len(data)] = data
             count += len(data)
         return count
 
-    async def _wait(self, limit: int, seconds: float) -> bytes:
+    async def _wait(self, limit: int, patience: float) -> bytes | None:
+        """Wait for bytes, and return up to *limit* of them; None where patience ends first."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        pace_left = self._pace.left()
+        seconds = min(patience, self._idle_timeout, pace_left)
+        data = b""
         try:
             async with asyncio.timeout(seconds) as self._alarm:
-                return await self._content.read(limit)
+                data = await self._content.read(limit)
+                return data
         except TimeoutError:
-            raise self._ended or IdleTimeout() from None
+            if self._ended is not None:
+                raise self._ended from None
+            if seconds == self._idle_timeout:
+                raise IdleTimeout from None
+            if seconds == pace_left:
+                raise TooSlow from None
+            return None
         except web.RequestPayloadError as error:
             raise InvalidBody(f"The body is broken: {error}.") from error
         except (ConnectionError, RuntimeError) as error:
@@ -117,6 +152,7 @@ class RequestBody(Body):
             raise Disconnected from error
         finally:
             self._alarm = None
+            self._pace.note(loop.time() - began, len(data))
 
     async def _invite(self) -> None:
         """
@@ -128,7 +164,10 @@ class RequestBody(Body):
         if self._must_continue:
             self._must_continue = False
             if not self._content.at_eof():
-                await self._request.writer.write(_CONTINUE)
+                try:
+                    await self._request.writer.write(_CONTINUE)
+                except ConnectionError as error:
+                    raise Disconnected from error
                 # aiohttp takes a started response for a finished one; this was only a hint.
                 self._request.writer.output_size = 0
 

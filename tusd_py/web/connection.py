@@ -5,16 +5,18 @@ aiohttp's own parser decodes chunked bodies, but drops the trailers of a request
 as headers of the *next* request on the connection (3.14.5, C parser). Behind a proxy that reuses
 connections, that smuggles headers such as Authorization into a stranger's request. It also throws
 away what has arrived, but was not read, when a connection breaks. So its parser sees heads alone
-here: the bytes of a body are counted, or their chunks decoded, in this file, trailers stay with
-their request, and everything that arrived can be read after a disconnect.
+here: the bytes of a body are counted, or their chunks decoded, in `received_body`, trailers stay
+with their request, and everything that arrived can be read after a disconnect.
 
-This is the one file that leans on aiohttp's inner names; `is_supported` holds them against the
+These are the two files that lean on aiohttp's inner names; `is_supported` holds them against the
 installed version. Where they are missing, or where somebody else's server carries our routes,
 plain aiohttp serves, chunked bodies close their connection, and trailers are not offered.
 """
 
+import asyncio
 import logging
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
 from aiohttp.http import (
@@ -25,16 +27,16 @@ from aiohttp.http import (
 )
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
-from multidict import CIMultiDict
 
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
-from tusd_py.web.chunked import ChunkedDecoder, ChunkedError
+from tusd_py.web.chunked import ChunkedError
+from tusd_py.web.entrance import SERVER_NAME, Entrance, closing_answer
+from tusd_py.web.pace import Pace
+from tusd_py.web.received_body import ReceivedBody, has_names
 from tusd_py.web.takeover import Takeover
 
 log = logging.getLogger(__name__)
 
-#: What the Server header says; which versions run below is nobody's business.
-SERVER_NAME: Final = "tusd-py"
 #: Smaller rests come as fast through aiohttp's stream: measured on tmpfs, PATCHes of 16 to 64 KiB
 #: make no difference, of 128 KiB take a third less time, of 4 MiB half the time and CPU.
 _WORTH_TAKING_OVER: Final = 128 * 1024
@@ -56,6 +58,8 @@ _NEEDED: Final = [
     "_force_close",
     "_close",
     "_current_request",
+    "_waiter",
+    "_next_keepalive_close_time",
     "_read_bufsize",
     "_max_msg_queue_size",
     "_loop",
@@ -66,34 +70,36 @@ _NEEDED: Final = [
 
 def is_supported() -> bool:
     """Tell whether the installed aiohttp has the inner names this file leans on."""
-    return all(hasattr(RequestHandler, name) for name in _NEEDED) and all(
-        hasattr(StreamReader, name) for name in ("_read_nowait", "_buffer", "_size")
-    )
-
-
-class ReceivedBody(StreamReader):
-    """A body as it arrives, with the fields that came after it."""
-
-    __slots__ = ("trailers",)
-
-    def __init__(self, connection: "Connection", limit: int) -> None:
-        super().__init__(connection, limit, loop=connection._loop)
-        self.trailers: CIMultiDict[str] = CIMultiDict()
+    return all(hasattr(RequestHandler, name) for name in _NEEDED) and has_names()
 
 
 class Connection(RequestHandler):
     """Splits what arrives into heads, for aiohttp, and bodies, for whoever handles the request."""
 
-    __slots__ = ("_body", "_framing", "_head_tail", "_held", "_left_alone", "_refused")
+    __slots__ = (
+        *("_body", "_client", "_entrance", "_head_began", "_head_tail"),
+        *("_head_timer", "_held", "_left_alone", "_refused"),
+    )
 
-    def __init__(self, manager: web.Server, **options: Any) -> None:
+    def __init__(self, manager: web.Server, entrance: Entrance, **options: Any) -> None:
         super().__init__(manager, **options)
+        self._entrance = entrance
+        self._client = ""  # what the entrance wants back
+        self._head_began = False  # part of a head is here
+        self._head_timer: asyncio.TimerHandle | None = None
         self._held = b""  # arrived, but its turn has not come
         self._head_tail = b""  # the last bytes of a head that is not complete
         self._body: ReceivedBody | None = None  # the body that is arriving now
-        self._framing: int | ChunkedDecoder = 0  # how many bytes it lacks, or how to tell its end
         self._refused = False  # broken beyond repair: nothing that follows can be trusted
         self._left_alone = False  # aiohttp reads the rest, and the connection ends with it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless there are too many already."""
+        client = self._entrance.admit(cast(asyncio.Transport, transport))
+        if client is not None:
+            self._client = client
+            super().connection_made(transport)
+            self._watch_head()
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived; aiohttp also calls this with nothing, to go on after a pause."""
@@ -124,11 +130,11 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the body that was arriving, too: aiohttp knows only of the one being handled."""
+        self._entrance.leave(self._client)
+        self._head_is_here()
         body, self._body = self._body, None
-        if body is not None and self._current_request is None:
-            # Nobody reads it but aiohttp, which drains what follows an answer and would take the
-            # exception for a bug; so it sees the end first.
-            body.feed_eof()
+        if body is not None and body.answered:
+            body.feed_eof()  # before aiohttp sees an exception
         super().connection_lost(exc)
         if body is not None:
             if body.exception() is None:
@@ -136,28 +142,35 @@ class Connection(RequestHandler):
             if not body.is_eof():
                 body.feed_eof()  # aiohttp would wait for an end that cannot come
 
-    def take_over(self, body: StreamReader, *, idle_timeout: float) -> Takeover | None:
+    def close(self) -> None:
+        """Take no further request, and wait no longer for the rest of one that is answered."""
+        super().close()
+        if self._body is not None and self._body.answered:
+            self._refused = True
+            self._body.feed_eof()
+            self._body = None
+
+    def take_over(self, body: StreamReader, *, idle_timeout: float, pace: Pace) -> Takeover | None:
         """
         Let a body's rest be received past aiohttp; None where that is impossible or not worth it.
 
         Everything of it that arrived has been read. Until the transport is given back, nothing
         comes here.
         """
-        transport, remaining = self.transport, self._framing
-        if body is not self._body or not isinstance(remaining, int) or transport is None:
+        transport = self.transport
+        if self._body is None or body is not self._body or transport is None:
             return None
+        remaining = self._body.missing
         if remaining < _WORTH_TAKING_OVER or transport.is_closing():
             return None
-        return Takeover(self, transport, remaining=remaining, idle_timeout=idle_timeout)
+        return Takeover(self, transport, remaining=remaining, idle_timeout=idle_timeout, pace=pace)
 
     def give_back(self, received: int) -> None:
         """Take the transport back; *received* bytes of the body came meanwhile."""
-        body = self._body
-        if body is not None and isinstance(self._framing, int):
-            self._framing -= received
-            body.total_bytes += received
-            if self._framing == 0:
-                self._end_body(body)
+        if self._body is not None:
+            self._body.count(received)
+            if self._body.is_eof():
+                self._body = None
         self._reading_paused = False
         if self.transport is not None and not self.transport.is_closing():
             self._resume_transport_reading()
@@ -165,11 +178,16 @@ class Connection(RequestHandler):
     async def finish_response(
         self, request: Any, resp: Any, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Close after a declined upgrade, and after a body that aiohttp read by itself."""
+        """Close after a declined upgrade, a body that broke, and one that aiohttp read itself."""
+        content = request.content
         if self._upgraded and self._payload_parser is None:
             self._message_tail = b""  # what follows was not parsed
             resp.force_close()
-        if request.content is not EMPTY_PAYLOAD and not isinstance(request.content, ReceivedBody):
+        if isinstance(content, ReceivedBody):
+            content.answered = True
+            if content.exception() is not None:
+                resp.force_close()
+        elif content is not EMPTY_PAYLOAD:
             resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
@@ -192,6 +210,13 @@ class Connection(RequestHandler):
         response.force_close()
         return response
 
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """Log a bug; a body that breaks while aiohttp drains it after the answer is none."""
+        if isinstance(options.get("exc_info"), RequestPayloadError):
+            log.info("The rest of a refused body was broken: %s", options["exc_info"])
+        else:
+            super().log_exception(*args, **options)
+
     def _feed_head(self, data: bytes) -> bytes:
         """Give aiohttp the bytes up to the end of a head, and return what follows."""
         end = (self._head_tail + data).find(_HEAD_END)
@@ -205,7 +230,11 @@ class Connection(RequestHandler):
         before = len(self._messages)
         super().data_received(head)
         if len(self._messages) == before:
+            if not self._head_began and head.strip(b"\r\n"):
+                self._head_began = True
+                self._watch_head()
             return rest
+        self._head_is_here()
         message, payload = self._messages[-1]
         if isinstance(message, _ErrInfo):
             self._refused = True  # an error of the parser, which is answered and ends all
@@ -219,6 +248,38 @@ class Connection(RequestHandler):
             self._begin_body(message)
         return rest
 
+    def _watch_head(self) -> None:
+        """
+        See to it that a head comes within `header_timeout`.
+
+        Only a new connection and a head that comes in pieces cost a timer; what comes whole, as
+        nearly all do, costs none.
+        """
+        if self._head_timer is None:
+            seconds = self._entrance.header_timeout
+            self._head_timer = self._loop.call_later(seconds, self._head_is_late)
+            # Or aiohttp would close what it takes for an unused connection first.
+            judged_by_then = self._loop.time() + seconds + 1
+            self._next_keepalive_close_time = max(self._next_keepalive_close_time, judged_by_then)
+
+    def _head_is_here(self) -> None:
+        self._head_began = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._waiter is None or self._waiter.done():
+            # An earlier request is being handled, during which we may not even be reading.
+            self._watch_head()
+            return
+        self._entrance.metrics.head_was_late()
+        if self._head_began and self.transport is not None:
+            message = "The head of the request did not come in time."
+            self.transport.write(closing_answer(HTTPStatus.REQUEST_TIMEOUT, message))
+        self.force_close()
+
     def _refuse(self, status: int, message: str) -> None:
         """Answer the last message with an error, and read no further."""
         error = HttpProcessingError(code=status, message=message)
@@ -227,7 +288,8 @@ class Connection(RequestHandler):
 
     def _begin_body(self, message: Any) -> None:
         """Put our body in the place of aiohttp's, and a fresh parser for the next head."""
-        body = ReceivedBody(self, self._read_bufsize)
+        length = None if message.chunked else int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
+        body = ReceivedBody(self, self._read_bufsize, length, self._loop)
         self._messages[-1] = (message, body)
         self._parser = HttpRequestParser(
             self,
@@ -242,40 +304,20 @@ class Connection(RequestHandler):
             self._refused = True
             return
         self._body = body
-        self._framing = (
-            ChunkedDecoder() if message.chunked else int(message.headers["Content-Length"])
-        )
 
     def _feed_body(self, body: ReceivedBody, data: bytes) -> bytes:
         """Give the body its bytes, and return what follows it."""
-        if isinstance(self._framing, ChunkedDecoder):
-            return self._feed_chunks(body, self._framing, data)
-        piece, rest = data[: self._framing], data[self._framing :]
-        self._framing -= len(piece)
-        body.feed_data(piece)
-        if self._framing == 0:
-            self._end_body(body)
-        return rest
-
-    def _feed_chunks(self, body: ReceivedBody, decoder: ChunkedDecoder, data: bytes) -> bytes:
         try:
-            payload, rest = decoder.decode(data)
-        except ChunkedError as error:
+            rest = body.take(data)
+        except ChunkedError:
             self._refused = True
             self._body = None
-            body.feed_data(error.payload)
-            body.set_exception(RequestPayloadError(str(error)))
-            body.feed_eof()  # aiohttp would wait for an end that cannot come
+            if body.answered:
+                self.close()
             return b""
-        body.feed_data(payload)
-        if decoder.ended:
-            body.trailers = decoder.trailers
-            self._end_body(body)
+        if body.is_eof():
+            self._body = None
         return rest
-
-    def _end_body(self, body: ReceivedBody) -> None:
-        self._body = None
-        body.feed_eof()
 
 
 def is_ours(request: web.BaseRequest) -> bool:
@@ -283,26 +325,9 @@ def is_ours(request: web.BaseRequest) -> bool:
     return isinstance(request.protocol, Connection)
 
 
-def take_over(request: web.Request, *, idle_timeout: float) -> Takeover | None:
+def take_over(request: web.Request, *, idle_timeout: float, pace: Pace) -> Takeover | None:
     """Return what receives the rest of the request's body past aiohttp, where that can be had."""
     connection = request.protocol
     if not isinstance(connection, Connection):
         return None
-    return connection.take_over(request.content, idle_timeout=idle_timeout)
-
-
-def buffered(content: StreamReader) -> int:
-    """Return how many bytes have arrived and were not read."""
-    return 0 if content is EMPTY_PAYLOAD else content._size
-
-
-def arrived(content: StreamReader, limit: int) -> bytes:
-    """
-    Return up to *limit* bytes that have arrived, without waiting.
-
-    Unlike aiohttp's reading methods this works after the connection broke, too: what arrived in
-    order before that is the client's, and is kept.
-    """
-    if content is EMPTY_PAYLOAD or not content._buffer:
-        return b""
-    return content._read_nowait(limit)
+    return connection.take_over(request.content, idle_timeout=idle_timeout, pace=pace)

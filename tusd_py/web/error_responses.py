@@ -14,6 +14,7 @@ from tusd_py.errors import (
     StateFull,
     StorageError,
     StorageFull,
+    TooManyUploads,
     TransferEnded,
     TusError,
     UnsupportedVersion,
@@ -104,6 +105,8 @@ def _headers(error: TusError) -> dict[str, str]:
         headers[hdrs.ALLOW] = ", ".join(error.allowed)
     elif isinstance(error, ServerStopping):
         headers[hdrs.RETRY_AFTER] = "1"
+    elif isinstance(error, TooManyUploads):
+        headers[hdrs.RETRY_AFTER] = "60"  # uploads take their time
     return headers
 
 

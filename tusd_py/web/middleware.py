@@ -15,14 +15,16 @@ from tusd_py.errors import (
     StateFull,
     StorageError,
     StorageFull,
+    TooSlow,
     TusError,
     UnguardedServer,
 )
+from tusd_py.metrics import Metrics
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
 from tusd_py.web.body import must_close
-from tusd_py.web.connection import SERVER_NAME
 from tusd_py.web.cors import Cors
-from tusd_py.web.error_responses import Bug, describe_error
+from tusd_py.web.entrance import SERVER_NAME
+from tusd_py.web.error_responses import EFFECTIVE_METHOD, Bug, describe_error
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +39,10 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Endpoint:
     """Wraps a handler with what every request needs, on whatever application it is mounted."""
 
-    def __init__(self, handle: Handle, cors: Cors) -> None:
+    def __init__(self, handle: Handle, cors: Cors, metrics: Metrics) -> None:
         self._handle = handle
         self._cors = cors
+        self._metrics = metrics
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Return the handler's response, or the description of its failure; never raises."""
@@ -53,41 +56,49 @@ class Endpoint:
             response.headers.update(self._cors.headers(request))
             if must_close(request):
                 response.force_close()
-            _log_access(request, response.status, code, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._count(request, response.status, seconds)
+            _log_access(request, response.status, code, seconds)
         return response
+
+    def _count(self, request: web.Request, status: int, seconds: float) -> None:
+        method = request.get(EFFECTIVE_METHOD, request.method)
+        # How long bodies and downloads take is up to the client.
+        is_ours = method != hdrs.METH_GET and not request.body_exists
+        self._metrics.answered(method, status, seconds if is_ours else None)
 
     async def _respond(
         self, request: web.Request, request_id: str
     ) -> tuple[web.StreamResponse, str | None]:
         try:
             return await self._handle(request), None
-        except IdleTimeout as error:
-            # No status would be right: tus-js-client takes a 4xx as final, and a client that
-            # hangs reads none. It finds the connection closed, and resumes.
-            if request.transport is not None:
-                request.transport.close()
-            return describe_error(error, request, request_id), error.code
-        except UnguardedServer as error:
-            log.error(
-                "Uploads are mounted in another application on a server that mixes trailers with"
-                " headers. Run it on tusd_py.make_runner, or add tusd_py.close_after_chunked to"
-                " the outermost application's on_response_prepare."
-            )
-            return describe_error(error, request, request_id), error.code
         except TusError as error:
+            self._metrics.failed(error)
             _log_failure(error)
+            if isinstance(error, IdleTimeout | TooSlow) and request.transport is not None:
+                # No status would be right: tus-js-client takes a 4xx as final, and a client that
+                # hangs reads none. It finds the connection closed, and resumes.
+                request.transport.close()
             return describe_error(error, request, request_id), error.code
         except web.HTTPException as refusal:
             # An application that mounts us refused the request in its own words.
             return _as_response(refusal), "refused"
         except Exception:
             log.exception("A bug: please report it with this traceback.")
-            return describe_error(Bug(), request, request_id), Bug.code
+            bug = Bug()
+            self._metrics.failed(bug)
+            return describe_error(bug, request, request_id), bug.code
 
 
 def _log_failure(error: TusError) -> None:
     """Tell the operator what the client was only told the outcome of."""
-    if isinstance(error, StorageFull | StateFull):
+    if isinstance(error, UnguardedServer):
+        log.error(
+            "Uploads are mounted in another application on a server that mixes trailers with"
+            " headers. Run it on tusd_py.make_runner, or add tusd_py.close_after_chunked to"
+            " the outermost application's on_response_prepare."
+        )
+    elif isinstance(error, StorageFull | StateFull):
         log.error("%s (%s)", error.message, error.__cause__ or "disk_reserve")
     elif isinstance(error, StorageError | StateError):
         log.error("%s", error.message, exc_info=error.__cause__)

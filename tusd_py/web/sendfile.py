@@ -2,11 +2,12 @@
 
 import asyncio
 import os
-from contextlib import suppress
 from typing import IO, Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+
+from tusd_py.to_the_end import to_the_end
 
 #: The most bytes asked of one call: it returns when the socket is full anyway, but while the file
 #: is not in memory it keeps a thread.
@@ -64,7 +65,7 @@ class KernelFileResponse(web.FileResponse):
                     raise ConnectionResetError("Connection lost")
                 step = min(_STEP, end - offset)
                 try:
-                    sent = await _to_the_end(
+                    sent = await to_the_end(
                         loop.run_in_executor(None, os.sendfile, target, source, offset, step)
                     )
                 except BlockingIOError:
@@ -88,19 +89,3 @@ class KernelFileResponse(web.FileResponse):
             raise ConnectionResetError("The client takes nothing") from None
         finally:
             loop.remove_writer(descriptor)
-
-
-async def _to_the_end(call: "asyncio.Future[int]") -> int:
-    """
-    Await *call*, also when cancelled.
-
-    Its thread goes on all the same, and a descriptor that was closed below it may be somebody
-    else's connection by then.
-    """
-    try:
-        return await asyncio.shield(call)
-    except asyncio.CancelledError:
-        while not call.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([call])
-        raise

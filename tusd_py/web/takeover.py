@@ -11,7 +11,8 @@ back, and what the client sends next is a head for aiohttp again.
 import asyncio
 from typing import Protocol
 
-from tusd_py.errors import Disconnected, IdleTimeout, TransferEnded
+from tusd_py.errors import Disconnected, IdleTimeout, TooSlow, TransferEnded
+from tusd_py.web.pace import Pace
 
 
 class Owner(Protocol):
@@ -43,6 +44,7 @@ class Takeover(asyncio.BufferedProtocol):
         transport: The transport; it reads into this object from now on.
         remaining: Bytes of the body that have not come yet; more than none.
         idle_timeout: How many seconds of silence end it.
+        pace: Measures the body, of which a part may have come already.
     """
 
     def __init__(
@@ -52,16 +54,19 @@ class Takeover(asyncio.BufferedProtocol):
         *,
         remaining: int,
         idle_timeout: float,
+        pace: Pace,
     ) -> None:
         self._owner = owner
         self._transport = transport
         self._remaining = remaining
         self._idle_timeout = idle_timeout
+        self._pace = pace
         self._received = 0
         self._loop = asyncio.get_running_loop()
         self._target: memoryview | None = None
         self._filled = 0
         self._patience = 0.0
+        self._began = 0.0
         self._last_arrival = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -79,14 +84,15 @@ class Takeover(asyncio.BufferedProtocol):
         self._target = buffer[: self._remaining]
         self._filled = 0
         self._patience = patience
-        self._last_arrival = self._loop.time()
+        self._began = self._last_arrival = self._loop.time()
         self._waiter = self._loop.create_future()
-        self._arm(self._idle_timeout)
+        self._arm(min(self._idle_timeout, self._pace.left()))
         self._transport.resume_reading()
         try:
             await self._waiter
         finally:
             self._stand_still()
+        self._pace.note(self._loop.time() - self._began, self._filled)
         if self._filled == 0 and self._ended is not None:
             raise self._ended
         return self._filled
@@ -169,10 +175,14 @@ class Takeover(asyncio.BufferedProtocol):
 
     def _look(self) -> None:
         """Wake the reader where it has waited long enough, for a full buffer or for anything."""
-        left = self._last_arrival + self._idle_timeout - self._loop.time()
-        if left <= 0:
+        now = self._loop.time()
+        silence_left = self._last_arrival + self._idle_timeout - now
+        pace_left = self._pace.left(now - self._began, self._filled)
+        if silence_left <= 0:
             self._end(IdleTimeout())
+        elif pace_left <= 0:
+            self._end(TooSlow())
         elif self._filled:
             self._wake()
         else:
-            self._arm(left)
+            self._arm(min(silence_left, pace_left))

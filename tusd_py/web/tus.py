@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
 from tusd_py.errors import ExpectationFailed, InvalidHeader, UnsupportedTransferCoding
+from tusd_py.metrics import Metrics
 from tusd_py.protocol import responses
 from tusd_py.protocol.extensions import Extension, Policy
 from tusd_py.protocol.headers import TRANSFER_ENCODING
@@ -24,10 +25,12 @@ from tusd_py.protocol.requests import (
 from tusd_py.protocol.responses import Reply
 from tusd_py.uploads.service import UploadService
 from tusd_py.web.body import RequestBody
+from tusd_py.web.clients import client_of
 from tusd_py.web.connection import is_ours
 from tusd_py.web.cors import is_preflight
 from tusd_py.web.download import send_upload
 from tusd_py.web.error_responses import EFFECTIVE_METHOD
+from tusd_py.web.pace import BodyLimits
 from tusd_py.web.urls import location_of, upload_id_of
 
 #: Says whose request it is; raises an `aiohttp.web.HTTPException` to refuse it.
@@ -49,14 +52,16 @@ class TusHandler:
         public_url: Scheme and host of Location; None for a path alone.
         owner_of: Says whose a request is.
         downloads: Whether finished uploads can be read.
-        idle_timeout: How many seconds a body may stay silent.
+        limits: What a body may take its time for.
+        metrics: Counts transfers.
     """
 
     service: UploadService
     public_url: str | None
     owner_of: OwnerOf
     downloads: bool
-    idle_timeout: float
+    limits: BodyLimits
+    metrics: Metrics
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """
@@ -77,9 +82,9 @@ class TusHandler:
         if method == hdrs.METH_GET and upload_id is not None and self.downloads:
             owner = await self.owner_of(request)
             upload = await self.service.finished(upload_id, owner)
-            return send_upload(upload, self.service.data, idle_timeout=self.idle_timeout)
+            return send_upload(upload, self.service.data, idle_timeout=self.limits.idle_timeout)
         parsed = parse(method, upload_id, request.headers, policy)
-        body = RequestBody(request, idle_timeout=self.idle_timeout)
+        body = RequestBody(request, limits=self.limits, metrics=self.metrics)
         try:
             return _respond(await self._act(parsed, request, body))
         finally:
@@ -92,7 +97,8 @@ class TusHandler:
         owner = await self.owner_of(request)
         match parsed:
             case Create():
-                upload = await service.create(parsed, owner, body)
+                address = client_of(request.remote)
+                upload = await service.create(parsed, owner, body, address=address)
                 location = location_of(upload.id, request, self.public_url)
                 with_payload = parsed.payload is not None
                 return responses.describe_creation(upload, location, with_payload=with_payload)

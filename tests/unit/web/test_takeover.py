@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tusd_py.errors import Disconnected, IdleTimeout, ServerStopping, TransferEnded
+from tusd_py.errors import Disconnected, IdleTimeout, ServerStopping, TooSlow, TransferEnded
+from tusd_py.web.pace import BodyLimits, Pace
 from tusd_py.web.takeover import Takeover
 
 
@@ -77,7 +78,8 @@ def owner() -> FakeOwner:
 @pytest.fixture
 async def takeover(owner: FakeOwner, transport: FakeTransport) -> Takeover:
     """Receives a body of ten bytes."""
-    return Takeover(owner, transport, remaining=10, idle_timeout=0.2)
+    pace = Pace(BodyLimits(idle_timeout=0.2, min_rate=0, min_rate_window=60))
+    return Takeover(owner, transport, remaining=10, idle_timeout=0.2, pace=pace)
 
 
 class Reading:
@@ -230,6 +232,56 @@ class TestEnds:
         assert owner.told == [0, None]
         with pytest.raises(Disconnected):
             await takeover.read_into(memoryview(bytearray(4)), patience=5)
+
+
+class TestPace:
+    """A body of ten bytes that has to bring two in each second."""
+
+    @pytest.fixture
+    async def takeover(self, owner: FakeOwner, transport: FakeTransport) -> Takeover:
+        pace = Pace(BodyLimits(idle_timeout=60, min_rate=2, min_rate_window=1))
+        return Takeover(owner, transport, remaining=10, idle_timeout=60, pace=pace)
+
+    async def test_ends_a_read_in_which_nothing_comes(
+        self, takeover: Takeover, transport: FakeTransport
+    ) -> None:
+        reading = await read(takeover, 4, patience=60)
+        with pytest.raises(TooSlow):
+            await reading.result()
+        assert transport.is_paused
+
+    async def test_returns_what_came_before_that(
+        self, takeover: Takeover, transport: FakeTransport
+    ) -> None:
+        reading = await read(takeover, 4, patience=60)
+        transport.bring(b"a")
+        assert await reading.result() == b"a"
+        reading = await read(takeover, 4)
+        with pytest.raises(TooSlow):
+            await reading.result()
+
+    async def test_is_measured_over_all_reads(
+        self, takeover: Takeover, transport: FakeTransport
+    ) -> None:
+        reading = await read(takeover, 4, patience=0.7)
+        transport.bring(b"a")
+        assert await reading.result() == b"a"
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        reading = await read(takeover, 4, patience=60)
+        with pytest.raises(TooSlow):
+            await reading.result()
+        assert loop.time() - began < 0.9
+
+    async def test_is_not_measured_while_nobody_reads(
+        self, takeover: Takeover, transport: FakeTransport
+    ) -> None:
+        for _ in range(4):
+            reading = await read(takeover, 1)
+            await asyncio.sleep(0.01)
+            transport.bring(b"a")
+            assert await reading.result() == b"a"
+            await asyncio.sleep(0.4)
 
 
 class TestGivingBack:
