@@ -41,10 +41,18 @@ def store(fillable: Fillable) -> JoinableStore:
 
 
 @pytest.fixture(params=LOCKERS)
-def make_locker(request: pytest.FixtureRequest) -> MakeLocker:
-    return LOCKERS[request.param]
+async def make_locker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeLocker]:
+    made: list[Locker] = []
+
+    def make(timeout: float) -> Locker:
+        made.append(LOCKERS[request.param](tmp_path, timeout))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
 
 
 @pytest.fixture
-def locker(make_locker: MakeLocker) -> Locker:
+async def locker(make_locker: MakeLocker) -> Locker:
     return make_locker(PATIENCE)

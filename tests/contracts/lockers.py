@@ -1,9 +1,13 @@
 """Every locker there is, and visitors who want one upload."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from tests.contracts.examples import upload_id
+from tusd_py.locks.epochs import Epochs
+from tusd_py.locks.file import FileLocker
 from tusd_py.locks.locker import Hold, Locker
 from tusd_py.locks.memory import MemoryLocker
 
@@ -12,8 +16,12 @@ PATIENCE = 10.0
 
 #: Makes a locker whose holders have so many seconds to let go.
 MakeLocker = Callable[[float], Locker]
-LOCKERS: dict[str, MakeLocker] = {
-    "memory": lambda timeout: MemoryLocker(first_epoch=1, timeout=timeout)
+#: Makes such lockers; all those made of one directory keep the same holds.
+LOCKERS: dict[str, Callable[[Path, float], Locker]] = {
+    "memory": lambda _, timeout: MemoryLocker(
+        new_epoch=itertools.count(1).__next__, timeout=timeout
+    ),
+    "file": lambda directory, timeout: FileLocker(directory, new_epoch=Epochs(0), timeout=timeout),
 }
 
 

@@ -6,11 +6,12 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from tests.contracts.data_stores import A, Fillable, content_of, keep, stored_ids
-from tests.contracts.examples import upload_id
+from tests.contracts.examples import an_upload, upload_id
 from tusd_py.errors import StorageError, StorageFull
 from tusd_py.storage.data_store import Data, HasFiles, JoinableStore
 
@@ -57,6 +58,17 @@ async def test_without_room_nothing_is_left_behind(fillable: Fillable) -> None:
     await fillable.make_room()
     await store.allocate(A, 100)
     assert await store.size(A) == 0
+
+
+async def test_bearing_witness_is_nothing_that_could_fail(store: JoinableStore) -> None:
+    """It changes neither size nor bytes, whatever is known, and whether or not there is data."""
+    known = an_upload(0xA, owner="ann", metadata="name " + "YWJj" * 5000)
+    await store.allocate(A, 100, witness=known)
+    assert await store.size(A) == 0
+    await store.bear_witness(replace(known, length=7))
+    await store.bear_witness(an_upload(0xB))
+    assert await store.size(A) == 0
+    assert await stored_ids(store) == {A}
 
 
 # --- open, write, read, flush ---

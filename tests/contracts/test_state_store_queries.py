@@ -1,5 +1,7 @@
 """What every state store promises of time, lists and counts: `tusd_py.state.state_store`."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.contracts.examples import THEN, WEEK, a_final, a_part, an_upload, upload_id
@@ -113,7 +115,7 @@ async def test_old_tombstones_are_counted_and_forgotten(state: StateStore) -> No
     assert await state.forget_tombstones(OVER) == 2
     assert await state.count_tombstones(OVER) == 0
     assert await state.forget_tombstones(OVER) == 0
-    assert set(await state.offsets()) == {upload_id(each) for each in (3, 4, 5)}
+    assert {each.id for each in await state.named("")} == {upload_id(each) for each in (3, 4, 5)}
 
 
 async def test_forgotten_final_leaves_no_parts(state: StateStore) -> None:
@@ -144,7 +146,7 @@ async def test_final_with_one_part_twice_is_found_once(state: StateStore) -> Non
     assert await state.finals_of(upload_id(7)) == [a_final(1, 7, 7)]
 
 
-# --- list_uploads, offsets, highest_epoch ---
+# --- list_uploads, count_living, named, highest_epoch ---
 
 
 @pytest.mark.parametrize(
@@ -183,21 +185,33 @@ async def test_list_is_filtered_and_newest_first(
     assert all(upload in uploads for upload in listed)
 
 
-async def test_offsets_tell_how_far_every_upload_is(state: StateStore) -> None:
-    assert await state.offsets() == {}
+async def test_living_are_counted_as_far_as_anybody_wants_to_know(state: StateStore) -> None:
+    assert await state.count_living(10) == 0
     await create(
         state,
-        an_upload(1, offset=40),
+        an_upload(1),
         a_part(2),
         a_final(3, 2),
-        an_upload(4, offset=3, state=UploadState.EXPIRED),
+        an_upload(4, state=UploadState.EXPIRED),
     )
-    assert await state.offsets() == {
-        upload_id(1): (40, UploadState.OPEN),
-        upload_id(2): (10, UploadState.FINISHED),
-        upload_id(3): (0, UploadState.CONCATENATING),
-        upload_id(4): (3, UploadState.EXPIRED),
-    }
+    assert await state.count_living(10) == 3
+    assert await state.count_living(2) == 2
+
+
+async def test_uploads_are_found_by_how_their_ids_begin(state: StateStore) -> None:
+    uploads = [
+        an_upload(0x00 << 120 | 5, state=UploadState.EXPIRED),
+        an_upload(0x7F << 120 | 2),
+        an_upload(0x7F << 120 | 9, offset=3),
+        an_upload(0x80 << 120),
+        an_upload(0xFF << 120 | 1),
+    ]
+    final = replace(a_final(0x7F << 120 | 4, 1, 2), created_at=THEN)
+    await create(state, *uploads, final)
+    assert await state.named("7f") == [uploads[1], final, uploads[2]]
+    assert await state.named("00") == uploads[:1]
+    assert await state.named("ff") == uploads[4:]
+    assert await state.named("01") == []
 
 
 async def test_highest_epoch_is_that_of_the_latest_hold(state: StateStore) -> None:

@@ -79,7 +79,7 @@ async def test_id_of_a_removed_upload_has_no_parts_left(state: StateStore) -> No
 async def test_thousand_creations_at_once_all_succeed(state: StateStore) -> None:
     async with asyncio.timeout(10):
         await asyncio.gather(*(state.create(an_upload(number)) for number in range(1000)))
-    assert len(await state.offsets()) == 1000
+    assert len(await state.named("")) == 1000
 
 
 async def test_one_that_fails_does_not_harm_those_beside_it(state: StateStore) -> None:
@@ -89,7 +89,7 @@ async def test_one_that_fails_does_not_harm_those_beside_it(state: StateStore) -
     )
     assert [number for number, each in enumerate(outcomes) if each is not None] == [50]
     assert isinstance(outcomes[50], StateError)
-    assert len(await state.offsets()) == 100
+    assert len(await state.named("")) == 100
 
 
 async def test_of_many_who_advance_from_one_offset_one_does(state: StateStore) -> None:
@@ -134,7 +134,7 @@ async def test_closing_finishes_what_was_asked_for(open_store: OpenStore) -> Non
         await asyncio.sleep(0)
     assert await asyncio.gather(*creations) == [None] * 100
     async with open_store() as state:
-        assert len(await state.offsets()) == 100
+        assert len(await state.named("")) == 100
 
 
 async def test_closed_store_refuses_instead_of_hanging(open_store: OpenStore) -> None:

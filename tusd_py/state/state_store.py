@@ -44,8 +44,18 @@ class StateStore(Protocol):
     nothing where it raises. Each raises `StateError` where the store itself fails.
     """
 
-    async def create(self, upload: Upload) -> None:
-        """Add *upload* with its parts; the id is new."""
+    async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
+        """
+        Add *upload* with its parts; the id is new.
+
+        Args:
+            upload: As it begins.
+            max_open: How many unfinished uploads its address may have with it. However many
+                create at once, and in however many processes: there are never more.
+
+        Raises:
+            TooManyUploads: The address has that many; expired ones do not count.
+        """
         ...
 
     async def find(self, upload_id: str) -> Upload | None:
@@ -60,7 +70,7 @@ class StateStore(Protocol):
         """
         Commit an offset, and finish the upload where it is the last.
 
-        A finished upload expires no more, unless it is a partial.
+        A finished upload expires no more, unless it is a partial, and its address is forgotten.
 
         Raises:
             Displaced: The upload is no longer where the writer found it: a newer hold moved it,
@@ -114,8 +124,12 @@ class StateStore(Protocol):
         """Return uploads, the newest first."""
         ...
 
-    async def offsets(self) -> dict[str, tuple[int, UploadState]]:
-        """Return offset and state of every upload, for the recovery."""
+    async def count_living(self, limit: int) -> int:
+        """Return how many uploads there are, tombstones excepted, counting to *limit* at most."""
+        ...
+
+    async def named(self, prefix: str) -> list[Upload]:
+        """Return every upload, tombstones included, whose id begins with *prefix*, by id."""
         ...
 
     async def highest_epoch(self) -> int:
