@@ -5,7 +5,7 @@ import io
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from tusd_py.backends import claim
+from tusd_py.composition import make_ready
 from tusd_py.config.model import Settings
-from tusd_py.server import create_app
+from tusd_py.server import create_app, make_worker_runner
 from tusd_py.web.runner import make_runner
 
 #: The longest any single step of a test may wait, in seconds.
@@ -248,3 +250,24 @@ async def run_server(
             yield TusServer(runner.addresses[0][1], data_dir, session, app, chosen.base_path)
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def run_workers(
+    data_dir: Path, count: int = 2, **settings: Any
+) -> AsyncIterator[list[TusServer]]:
+    """Run the workers of one server in this process, each on a port of its own."""
+    chosen = Settings(data_dir=data_dir, disk_reserve=0, workers=count, **settings)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(claim(chosen))
+        findings = await make_ready(chosen)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        workers = []
+        for _ in range(count):
+            runner = make_worker_runner(chosen, findings)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            workers.append(TusServer(port, data_dir, session, runner.app, chosen.base_path))
+        yield workers

@@ -2,22 +2,46 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from tusd_py.config.model import Settings
+from tusd_py.errors import DataDirectoryError
+from tusd_py.locks.epochs import Epochs, base_above
+from tusd_py.locks.file import FileLocker, is_supported
 from tusd_py.locks.locker import Locker
 from tusd_py.locks.memory import MemoryLocker
+from tusd_py.locks.postbox import remove_sockets
 from tusd_py.state.sqlite import open_sqlite
 from tusd_py.state.state_store import StateStore
-from tusd_py.storage.data_directory import only_server, prepare_directories, refuse_lost_state
+from tusd_py.storage.data_directory import (
+    Housekeeping,
+    only_server,
+    prepare_directories,
+    refuse_lost_state,
+)
 from tusd_py.storage.data_store import JoinableStore
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.local import LocalStore
-from tusd_py.storage.probe import probe
+from tusd_py.storage.probe import Abilities, probe
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """
+    What the first process of a server found out, for all of them.
+
+    Attributes:
+        abilities: Of the file system below the data directory.
+        epoch_base: What every process adds to the clock, so that its epochs are above all that
+            are in the state store.
+    """
+
+    abilities: Abilities
+    epoch_base: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,55 +53,49 @@ class Backends:
         state: Keeps what is known of uploads.
         data: Keeps their bytes.
         locks: Keeps their writers apart.
+        keeps_house: Tells whether this process removes what is over, for all of the server.
     """
 
     state: StateStore
     data: JoinableStore
     locks: Locker
+    keeps_house: Callable[[], bool]
 
 
-@asynccontextmanager
-async def open_backends(settings: Settings, *, exclusive: bool) -> AsyncIterator[Backends]:
+@contextmanager
+def claim(settings: Settings) -> Iterator[None]:
     """
-    Open everything below the data directory, and close it afterwards, the state last.
+    Be the one server of the data directory, making it where it is not there. Blocks.
 
-    Args:
-        settings: What is where.
-        exclusive: Whether to be its one server, and to make it where it is not there.
+    Processes that are forked meanwhile share the claim; it ends with the last of them.
 
     Raises:
         DataDirectoryError: It cannot be used, or another server uses it.
     """
     layout = Layout(settings.data_dir)
-    strict = settings.durability == "strict"
-    with ExitStack() as stack:
-        if exclusive:
-            await asyncio.to_thread(prepare_directories, layout)
-            stack.enter_context(only_server(layout))
-            await asyncio.to_thread(refuse_lost_state, layout)
-        direct = exclusive and await asyncio.to_thread(_choose_direct, settings, layout)
-        state = await open_sqlite(layout.state_file, strict=strict, create=exclusive)
-        data = LocalStore(layout, strict=strict, direct=direct)
-        try:
-            first_epoch = await state.highest_epoch() + 1
-            locks = MemoryLocker(first_epoch=first_epoch, timeout=settings.lock_timeout)
-            yield Backends(state, data, locks)
-        finally:
-            await data.close()
-            await state.close()
+    prepare_directories(layout)
+    with only_server(layout):
+        refuse_lost_state(layout)
+        remove_sockets(layout.locks)
+        yield
 
 
-def _choose_direct(settings: Settings, layout: Layout) -> bool:
+def forget_worker(settings: Settings, pid: int) -> None:
+    """Remove what a worker that is gone could not take away itself."""
+    remove_sockets(Layout(settings.data_dir).locks, pid)
+
+
+async def survey(settings: Settings) -> Findings:
     """
-    Choose how large bodies are written, and say in one line of the log what is in use.
+    Look at the claimed data directory, bring its state up to date, and log what is in use.
 
-    Past the page cache a durable write costs a third of the CPU; without durability the page
-    cache is faster than any disk.
+    Raises:
+        DataDirectoryError: It cannot be used.
     """
-    abilities = probe(layout)
-    wanted = settings.io == "direct" or (settings.io == "auto" and settings.durability == "strict")
-    direct = wanted and abilities.direct
-    if settings.io == "direct" and not abilities.direct:
+    layout = Layout(settings.data_dir)
+    abilities = await asyncio.to_thread(probe, layout)
+    direct = _bypasses_page_cache(settings, abilities)
+    if settings.io == "direct" and not direct:
         log.warning("The file system cannot bypass the page cache: io=direct has no effect.")
     log.info(
         "Data is kept on %s: %s, %s, durability %s.",
@@ -86,4 +104,67 @@ def _choose_direct(settings: Settings, layout: Layout) -> bool:
         "large bodies bypass the page cache" if direct else "all go through the page cache",
         settings.durability,
     )
-    return direct
+    state = await open_sqlite(layout.state_file, strict=settings.durability == "strict")
+    try:
+        return Findings(abilities, base_above(await state.highest_epoch()))
+    finally:
+        await state.close()
+
+
+@asynccontextmanager
+async def open_backends(settings: Settings, findings: Findings | None) -> AsyncIterator[Backends]:
+    """
+    Open everything below the data directory, and close it afterwards, the state last.
+
+    Args:
+        settings: What is where.
+        findings: What `survey` returned to the server that this process is of; None for a guest
+            beside it.
+
+    Raises:
+        DataDirectoryError: It cannot be used.
+    """
+    layout = Layout(settings.data_dir)
+    strict = settings.durability == "strict"
+    state = await open_sqlite(layout.state_file, strict=strict, create=False)
+    direct = findings is not None and _bypasses_page_cache(settings, findings.abilities)
+    data = LocalStore(layout, strict=strict, direct=direct)
+    try:
+        housekeeping = Housekeeping(layout)
+        locks = _open_locks(settings, layout, findings.epoch_base if findings else 0)
+        try:
+            yield Backends(state, data, locks, housekeeping.is_ours)
+        finally:
+            await locks.close()
+            housekeeping.close()
+    finally:
+        await data.close()
+        await state.close()
+
+
+def _open_locks(settings: Settings, layout: Layout, epoch_base: int) -> Locker:
+    epochs = Epochs(epoch_base)
+    try:
+        if is_supported():
+            return FileLocker(layout.locks, new_epoch=epochs, timeout=settings.lock_timeout)
+        reason = "this system has no locks of open files"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if settings.process_count > 1:
+        raise DataDirectoryError(
+            f"Several workers cannot share the data directory {layout.root} ({reason}): put it on"
+            " a local file system, or set workers to 1."
+        )
+    log.warning("Commands such as `rm` cannot ask the server to let go of an upload: %s.", reason)
+    return MemoryLocker(new_epoch=epochs, timeout=settings.lock_timeout)
+
+
+def _bypasses_page_cache(settings: Settings, abilities: Abilities) -> bool:
+    """
+    Choose how large bodies are written.
+
+    Past the page cache a durable write costs a third of the CPU; without durability the page
+    cache is faster than any disk.
+    """
+    wanted = settings.io == "direct" or (settings.io == "auto" and settings.durability == "strict")
+    return wanted and abilities.direct

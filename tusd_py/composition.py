@@ -5,11 +5,13 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 
-from tusd_py.backends import Backends, open_backends
+from tusd_py.backends import Backends, Findings, claim, open_backends, survey
 from tusd_py.config.model import Settings
 from tusd_py.errors import TusError
+from tusd_py.events import Listener
 from tusd_py.logs import log_event
 from tusd_py.protocol.expiration import Expiration
 from tusd_py.protocol.extensions import Extension, Policy, decide_extensions
@@ -30,30 +32,70 @@ Clock = Callable[[], float]
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, exclusive: bool, clock: Clock = time.time
+    settings: Settings,
+    *,
+    exclusive: bool,
+    clock: Clock = time.time,
+    listener: Listener = log_event,
 ) -> AsyncIterator[UploadService]:
     """
     Open the data directory and yield the service that acts on it.
 
     Args:
         settings: What is where.
-        exclusive: Whether to be the one server of the directory: recover what a crash left, and
-            sweep. Otherwise be a guest beside it, as the command line is.
+        exclusive: Whether to be the one server of the directory, in this one process. Otherwise
+            be a guest beside it, as the command line is.
         clock: Returns seconds since the epoch.
+        listener: Is told what happens to uploads.
 
     Raises:
         DataDirectoryError: The data directory cannot be used, or another server uses it.
     """
-    async with open_backends(settings, exclusive=exclusive) as backends:
-        service, sweeper, concatenation = _build(settings, backends, clock)
-        if not exclusive:
+    if not exclusive:
+        async with open_backends(settings, None) as backends:
+            yield _build(settings, backends, clock, listener)[0]
+        return
+    with ExitStack() as stack:
+        await asyncio.to_thread(stack.enter_context, claim(settings))
+        findings = await make_ready(settings)
+        opening = open_worker_service(settings, findings, clock=clock, listener=listener)
+        async with opening as service:
             yield service
-            return
-        report = await recover(backends.state, backends.data)
-        log.info("Recovered: %s", report)
-        await concatenation.resume_all()
-        interval = settings.sweep_interval
-        keeping_house = asyncio.create_task(_keep_house(sweeper, concatenation, interval))
+
+
+async def make_ready(settings: Settings) -> Findings:
+    """
+    Make the claimed data directory ready for the processes of this server; recover from a crash.
+
+    Raises:
+        DataDirectoryError: The data directory cannot be used.
+    """
+    findings = await survey(settings)
+    async with open_backends(settings, findings) as backends:
+        await recover(backends.state, backends.data)
+    return findings
+
+
+@asynccontextmanager
+async def open_worker_service(
+    settings: Settings,
+    findings: Findings,
+    *,
+    clock: Clock = time.time,
+    listener: Listener = log_event,
+) -> AsyncIterator[UploadService]:
+    """
+    Yield the service of one of the processes that serve a claimed data directory.
+
+    Raises:
+        DataDirectoryError: The data directory cannot be used.
+    """
+    async with open_backends(settings, findings) as backends:
+        service, sweeper, concatenation = _build(settings, backends, clock, listener)
+        if backends.keeps_house():
+            await concatenation.resume_all()
+        house = _House(sweeper, concatenation, backends.keeps_house, settings.sweep_interval)
+        keeping_house = asyncio.create_task(house.keep())
         try:
             yield service
         finally:
@@ -62,34 +104,50 @@ async def open_service(
             await concatenation.close()
 
 
-async def _keep_house(sweeper: Sweeper, concatenation: Concatenation, interval: float) -> None:
-    """Every *interval* seconds, remove what is over and go on with what was left undone."""
-    while True:
-        await asyncio.sleep(interval)
+@dataclass(frozen=True, slots=True)
+class _House:
+    """What one process of a server does for all of them, every *interval* seconds."""
+
+    sweeper: Sweeper
+    concatenation: Concatenation
+    is_ours: Callable[[], bool]
+    interval: float
+
+    async def keep(self) -> None:
+        """Remove what is over, and go on with what was left undone, for ever."""
+        while True:
+            await asyncio.sleep(self.interval)
+            if self.is_ours():
+                await self._tidy()
+
+    async def _tidy(self) -> None:
         try:
-            await sweeper.sweep_routinely()
-            await concatenation.resume_all()
+            await self.sweeper.sweep_routinely()
+            await self.concatenation.resume_all()
         except TusError as error:
-            log.error("Housekeeping failed and is tried again in %gs: %s", interval, error.message)
+            log.error(
+                "Housekeeping failed and is tried again in %gs: %s", self.interval, error.message
+            )
 
 
 def _build(
-    settings: Settings, backends: Backends, clock: Clock
+    settings: Settings, backends: Backends, clock: Clock, listener: Listener
 ) -> tuple[UploadService, Sweeper, Concatenation]:
     policy = _policy(settings)
     concatenation = Concatenation(
         data=backends.data,
         state=backends.state,
+        locks=backends.locks,
         policy=policy,
         clock=clock,
-        listener=log_event,
+        listener=listener,
     )
     sweeper = Sweeper(
         state=backends.state,
         data=backends.data,
         retention=Retention(settings.keep_tombstones, settings.orphan_grace),
         clock=clock,
-        listener=log_event,
+        listener=listener,
     )
     writer = Writer(
         data=backends.data,
@@ -104,13 +162,17 @@ def _build(
         data=backends.data,
         locks=backends.locks,
         writer=writer,
-        admission=Admission(backends.data, reserve=settings.disk_reserve),
+        admission=Admission(
+            backends.data,
+            reserve=settings.disk_reserve,
+            max_open=settings.max_open_uploads_per_address,
+        ),
         concatenation=concatenation,
         sweeper=sweeper,
         policy=policy,
         clock=clock,
         new_id=lambda: secrets.token_hex(16),
-        listener=log_event,
+        listener=listener,
     )
     return service, sweeper, concatenation
 

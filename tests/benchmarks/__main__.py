@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tests.benchmarks import growth, large, small
+from tests.benchmarks import growth, handover, large, small
 from tests.benchmarks.goals import judge
 from tests.benchmarks.machine import LoopFileSystem, describe_machine
 from tests.benchmarks.measure import QUICK, Measure, Scale
@@ -22,7 +22,12 @@ from tests.benchmarks.servers import CHECKOUT, Server, Sink, TusdPy
 from tests.benchmarks.wire import make_source
 from tusd_py.config.units import parse_size
 
-MEASURES: tuple[Measure, ...] = (*large.MEASURES, *small.MEASURES, *growth.MEASURES)
+MEASURES: tuple[Measure, ...] = (
+    *large.MEASURES,
+    *small.MEASURES,
+    *handover.MEASURES,
+    *growth.MEASURES,
+)
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the one place that is memory on every Linux
 
 _WIDTH = 160  # of tables that go to a file
@@ -51,7 +56,9 @@ def choose_servers(named: str | None, *, peers: bool, tusd: Path | None) -> list
     Raises:
         click.BadParameter: There is no server of such a name.
     """
-    servers: list[Server] = [TusdPy("strict"), TusdPy("relaxed")]
+    servers: list[Server] = [
+        TusdPy(durability, workers) for workers in (1, 2) for durability in ("strict", "relaxed")
+    ]
     servers += [Sink(direct=False), Sink(direct=True)]
     servers += [Tusd(tusd)] if tusd else []
     servers += [TusNodeServer(), Tuspyserver()] if peers else []

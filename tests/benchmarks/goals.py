@@ -88,6 +88,8 @@ GOALS = (
     *_at_most("slow uploads: KiB each", "slow", "each", 100.0),
     *_at_most("joining: answered after ms", "final", "answered", 50.0),
     *_beside_tusd("GET: GB/s", "get", "again", 1.0, 1.0),
+    Goal("hand-over in one process: p99 ms", "handover", "strict", "p99", 100.0, most=True),
+    Goal("hand-over across workers: p99 ms", "handover", "strict-2", "p99", 300.0, most=True),
     _with_rows("HEAD beside many rows: p50", "head50"),
     _with_rows("POST beside many rows: p50", "post50"),
     *_at_most("restart: s to the first accepted byte", "restart", "seconds", 1.0),

@@ -154,21 +154,25 @@ class Server(ABC):
 
 
 class TusdPy(Server):
-    """This project, at one durability, with its other settings as they come."""
+    """This project at one durability, with so many workers; its other settings as they come."""
 
     kind = Kind.OURS
 
-    def __init__(self, durability: str) -> None:
+    def __init__(self, durability: str, workers: int = 1) -> None:
         super().__init__()
-        self.key = self._durability = durability
+        self._durability = durability
+        self._workers = workers
+        self.key = durability if workers == 1 else f"{durability}-{workers}"
 
     @property
     def label(self) -> str:
-        return f"tusd_py {self._durability}"
+        many = "" if self._workers == 1 else f", {self._workers} workers"
+        return f"tusd_py {self._durability}{many}"
 
     def command(self, directory: Path) -> list[str]:
         serve = [sys.executable, "-m", "tusd_py", "serve", "--host", "127.0.0.1", "--port", "0"]
         settings = ["--durability", self._durability, "--log-level", "warning"]
+        settings += ["--workers", str(self._workers)]
         return [*serve, "--data-dir", str(directory), *settings]
 
 

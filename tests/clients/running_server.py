@@ -27,8 +27,8 @@ class RunningServer:
     """
 
     def __init__(self, directory: Path, *flags: str) -> None:
-        self._directory = directory
-        self._flags = flags
+        self.directory = directory
+        self.flags = flags
         self._port = 0
         self._log = directory / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,17 +50,17 @@ class RunningServer:
         """Start it, and return once it listens."""
         printed = self._log.stat().st_size if self._log.exists() else 0
         command = [sys.executable, "-m", "tusd_py", "serve", "--host", "127.0.0.1"]
-        command += ["--port", str(self._port), "--data-dir", str(self._directory / "data")]
+        command += ["--port", str(self._port), "--data-dir", str(self.directory / "data")]
         # The server under test is this checkout's, without the settings of whoever tests it.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TUSD_PY_")}
         environment |= {"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *self._flags],
+                [*command, *self.flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=self._directory,
+                cwd=self.directory,
                 env=environment,
             )
         deadline = time.monotonic() + START_SECONDS
@@ -92,6 +92,26 @@ class RunningServer:
             raise AssertionError(f"the server did not stop; it printed:\n{self.log()}") from None
         self._process = None
         assert status == 0, f"the server ended with status {status}; it printed:\n{self.log()}"
+
+    @property
+    def pid(self) -> int:
+        """Return the process that supervises the others."""
+        assert self._process is not None
+        return self._process.pid
+
+    def worker_pids(self) -> list[int]:
+        """Return the processes that serve now, the oldest first."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def reload(self) -> None:
+        """Make it read its settings anew, and return once new workers have taken over."""
+        before = set(self.worker_pids())
+        os.kill(self.pid, signal.SIGHUP)
+        deadline = time.monotonic() + START_SECONDS
+        while not (after := set(self.worker_pids())) or after & before:
+            assert time.monotonic() < deadline, f"no new workers took over:\n{self.log()}"
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """End it as a crash would: with SIGKILL, and no chance to say goodbye."""

@@ -16,7 +16,7 @@ from tests.clients.conftest import require
 _PROGRAMS = ("mkfs.ext4", "losetup", "mount", "umount")
 #: What goes to the disk is what was synced, and nothing by luck: by itself the journal would sync
 #: every 5 seconds, and the tables that mkfs leaves out would be written in the background.
-_OPTIONS = "noatime,commit=600,noinit_itable"
+_OPTIONS = "noatime,commit=600,noinit_itable,errors=remount-ro"
 _PATIENCE = 10.0
 
 
@@ -81,6 +81,11 @@ class LoopFileSystem:
                 return
             assert time.monotonic() < deadline, "the disk does not come to rest"
 
+    def fail(self) -> None:
+        """Let the kernel take the disk for damaged: from now on nothing can be written to it."""
+        device = Path(self._device).name
+        Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("damaged")
+
     def _writes(self) -> tuple[str, ...]:
         """Return the kernel's count of writes to the device: those done, and those under way."""
         fields = Path(f"/sys/block/{Path(self._device).name}/stat").read_text().split()
@@ -96,6 +101,11 @@ def mounted_tmpfs(directory: Path, *, size: int) -> Iterator[None]:
         yield
     finally:
         _unmount(directory)
+
+
+def remount_read_only(directory: Path) -> None:
+    """Let nothing be written to the file system any more."""
+    _run("mount", "-o", "remount,ro", str(directory))
 
 
 def _unmount(directory: Path) -> None:

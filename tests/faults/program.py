@@ -21,7 +21,7 @@ class Program(RunningServer):
 
     @property
     def data_dir(self) -> Path:
-        return self._directory / "data"
+        return self.directory / "data"
 
     @property
     def address(self) -> tuple[str, int]:

@@ -14,7 +14,11 @@ import pytest
 
 from tests.faults.loop_file_system import LoopFileSystem, mounted_tmpfs, require_loop_devices
 from tests.harness import OCTETS, PATIENCE, run_server
+from tusd_py.errors import DataDirectoryError
 from tusd_py.storage import syscalls
+from tusd_py.storage.data_directory import prepare_directories
+from tusd_py.storage.layout import Layout
+from tusd_py.storage.probe import probe
 
 MIB = 1024 * 1024
 ROOM = 24 * MIB
@@ -149,3 +153,25 @@ async def test_a_termination_makes_room_on_a_full_disk(small_disk: Path) -> None
         assert (await server.delete(path)).status == 204
         assert (await server.head(path)).status == 404
         assert (await server.get(await server.finished(CONTENT[:MIB]))).body == CONTENT[:MIB]
+
+
+async def test_start_on_a_full_disk_says_so_and_works_once_there_is_room(small_disk: Path) -> None:
+    """A clean stop removes what SQLite needs to open the state file."""
+    async with run_server(small_disk / "data") as server:
+        path = await server.finished(CONTENT[:MIB])
+    filler = fill(small_disk, leaving=0)
+    with pytest.raises(DataDirectoryError, match="is full: make some room"):
+        async with run_server(small_disk / "data"):
+            pass
+    await asyncio.to_thread(filler.unlink)
+    async with run_server(small_disk / "data") as server:
+        assert (await server.get(path)).body == CONTENT[:MIB]
+
+
+def test_probe_takes_a_full_disk_for_no_lack_of_ability(small_disk: Path) -> None:
+    layout = Layout(small_disk / "data")
+    prepare_directories(layout)
+    abilities = probe(layout)
+    filler = fill(small_disk, leaving=0)
+    assert probe(layout) == abilities
+    filler.unlink()

@@ -3,15 +3,11 @@
 import asyncio
 import os
 import random
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from functools import partial
-from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import require
 from tests.harness import patch_head, request_head
 from tests.protocol.transports import (
     Open,
@@ -19,8 +15,6 @@ from tests.protocol.transports import (
     WatchedTakeover,
     begin,
     cut,
-    make_certificate,
-    run_server_by,
     send_part,
     send_slowly,
     until,
@@ -30,22 +24,6 @@ from tests.protocol.transports import (
 LENGTH = 2_000_001
 #: More than what is left alone, less and more than a connection's own buffers, and nearly all.
 RECEIVED = [0, 1, 150_000, LENGTH - 1]
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a key of its own, and a certificate of 127.0.0.1 for it."""
-    openssl = shutil.which("openssl") or ""
-    require("openssl", bool(openssl))
-    return make_certificate(openssl, tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(params=["tcp", "tls", "unix"])
-def open_server(request: pytest.FixtureRequest, data_dir: Path) -> Open:
-    """Runs servers on the same data, reached by the transport whose turn it is."""
-    tls = request.param == "tls"
-    signed = request.getfixturevalue("certificate") if tls else None
-    return partial(run_server_by, request.param, data_dir, signed)
 
 
 @pytest.fixture

@@ -15,24 +15,28 @@ import tusd_py
 ROOT = Path(tusd_py.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"), key=str)
 
-#: The interfaces. Whatever implements one is imported by `backends` alone.
+#: The interfaces. Whatever implements one is imported by `backends` alone, and by `repair`, which
+#: opens what no server could.
 INTERFACES = {"locks.locker", "storage.data_store", "state.state_store"}
 #: What a layer may import of this project, by the beginning of the name.
 LAYERS = {
     "errors": (),
     "batch_thread": (),
+    "to_the_end": (),
     "protocol": ("errors", "protocol"),
     "events": ("errors", "protocol"),
     "logs": ("errors", "events"),
+    "metrics": ("errors", "events", "prometheus"),
+    "prometheus": ("errors", "events", "metrics", "__init__"),
     "config": ("config",),
     "locks.locker": ("errors", "protocol", "events"),
     "storage.data_store": ("errors", "protocol", "events"),
     "state.state_store": ("errors", "protocol", "events"),
     "locks": ("errors", "protocol", "events", "batch_thread", "locks"),
-    "storage": ("errors", "protocol", "events", "batch_thread", "storage"),
+    "storage": ("errors", "protocol", "events", "batch_thread", "to_the_end", "storage"),
     "state": ("errors", "protocol", "events", "batch_thread", "state"),
     "uploads": ("errors", "protocol", "events", "uploads", *INTERFACES),
-    "web": ("errors", "protocol", "events", "uploads", "web", *INTERFACES),
+    "web": ("errors", "protocol", "events", "to_the_end", "metrics", "uploads", "web", *INTERFACES),
     "backends": (
         "errors",
         "config",
@@ -41,13 +45,30 @@ LAYERS = {
         "state",
     ),
     "composition": ("errors", "protocol", "events", "config", "logs", "backends", "uploads"),
-    "server": ("errors", "config", "logs", "composition", "web"),
+    "repair": ("errors", "protocol", "config", "storage", "state", "uploads"),
+    "server": (
+        "errors",
+        "events",
+        "config",
+        "logs",
+        "metrics",
+        "backends",
+        "composition",
+        "web",
+        # What `composition` opens.
+        "uploads.service",
+    ),
+    "supervisor": ("errors", "config", "logs", "metrics", "backends", "composition", "server"),
     "cli": (
         "errors",
         "protocol",
         "config",
         "server",
+        "supervisor",
         "cli",
+        # What verifies a data directory, and its findings.
+        "repair",
+        "uploads.verification",
         # What its commands act on is a service that `server.open_service` opened.
         "uploads.service",
         # The name of the state file, to tell a data directory from any other.
@@ -62,11 +83,13 @@ LAYERS = {
 #: Packages that only some layers know, by the beginning of the layer's name.
 THIRD_PARTIES = {
     "aiofiles": ("storage",),
-    "aiohttp": ("web", "server"),
+    "aiohttp": ("web", "server", "supervisor"),
     "annotated_types": ("config",),
     "click": ("cli",),
     "google_crc32c": ("protocol.checksum",),
+    "gunicorn": ("supervisor",),
     "multidict": ("web",),
+    "prometheus_client": ("metrics", "prometheus"),
     "pydantic": ("config",),
     "pydantic_core": ("config",),
     "requests": ("cli",),
@@ -175,7 +198,7 @@ def test_only_backends_imports_implementations(path: Path) -> None:
     for each in below(path):
         imported = each.module.partition(".")[0]
         if imported in {"locks", "storage", "state"} and imported != package:
-            assert name == "backends" or each.module in allowed, each
+            assert name in {"backends", "repair"} or each.module in allowed, each
 
 
 @each_module

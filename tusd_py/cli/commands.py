@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from tusd_py.uploads.service import UploadService
 
 
-def _data_options(command: Callable[..., None]) -> Callable[..., None]:
+def data_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that name a data directory, and `--json`."""
     for option in (
         click.option("--data-dir", metavar="PATH", help="Directory of uploads and state."),
         click.option(
@@ -64,7 +65,7 @@ async def _open(config: Path | None, data_dir: str | None) -> "AsyncIterator[Upl
 
 
 @click.command()
-@_data_options
+@data_options
 @click.option(
     "--state",
     type=click.Choice([state.value for state in UploadState]),
@@ -148,7 +149,7 @@ def _as_document(upload: Upload) -> dict[str, Any]:
 
 
 @click.command()
-@_data_options
+@data_options
 @click.argument("upload_id", metavar="ID")
 def show(config: Path | None, data_dir: str | None, as_json: bool, upload_id: str) -> None:
     """Show all that is known of one upload."""
@@ -196,7 +197,7 @@ def _about(upload_id: str, error: TusError) -> str:
 
 
 @click.command()
-@_data_options
+@data_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.argument("upload_ids", metavar="ID...", nargs=-1, required=True)
 def rm(
@@ -244,7 +245,7 @@ def _confirm(question: str) -> None:
 
 
 @click.command()
-@_data_options
+@data_options
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def sweep(config: Path | None, data_dir: str | None, as_json: bool, dry_run: bool) -> None:
     """

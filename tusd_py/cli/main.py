@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "show": ("tusd_py.cli.commands", "show"),
     "rm": ("tusd_py.cli.commands", "rm"),
     "sweep": ("tusd_py.cli.commands", "sweep"),
+    "verify": ("tusd_py.cli.verify", "verify"),
     "check-config": ("tusd_py.cli.serving", "check_config"),
     "version": ("tusd_py.cli.commands", "version"),
 }

@@ -1,6 +1,8 @@
 """Starts the server, or shows the settings it would start with; every setting has a flag."""
 
 import os
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,16 @@ def load(config: Path | None, flags: dict[str, Any]) -> LoadedSettings:
     Raises:
         Failure: They cannot be used; the message has a line for each problem.
     """
-    # A flag that may be repeated is an empty tuple when it was not given at all.
-    given = {name: None if value == () else value for name, value in flags.items()}
     try:
-        return load_settings(config_file=config, environ=os.environ, flags=given)
+        return _read(config, flags)
     except ConfigError as error:
         raise Failure("config_error", str(error)) from error
+
+
+def _read(config: Path | None, flags: dict[str, Any]) -> LoadedSettings:
+    # A flag that may be repeated is an empty tuple when it was not given at all.
+    given = {name: None if value == () else value for name, value in flags.items()}
+    return load_settings(config_file=config, environ=os.environ, flags=given)
 
 
 config_option = click.option(
@@ -78,13 +84,15 @@ def serve(config: Path | None, **flags: Any) -> None:
     Settings come from --config, then TUSD_PY_... in the environment, then these flags. Sizes are
     written 5GiB or 100MB, times 90s, 24h or 7d; lists have commas or repeat the flag.
     """
-    settings = load(config, flags).settings
-    from tusd_py.server import serve as serve_uploads  # noqa: PLC0415 -- needless for --help
+    from tusd_py.supervisor import supervise  # noqa: PLC0415 -- needless for --help
 
+    settings = load(config, flags).settings
     try:
-        serve_uploads(settings)
+        supervise(settings, lambda: _read(config, flags).settings, _greet)
     except OSError as error:
         address, reason = f"{settings.host}:{settings.port}", error.strerror or error
+        if isinstance(error.errno, int) and error.errno > 0:
+            reason = os.strerror(error.errno)  # what Python adds to it says no more
         raise Failure(
             "cannot_listen",
             f"cannot listen on {address} ({reason}); choose another --host or --port",
@@ -113,3 +121,27 @@ def check_config(config: Path | None, as_json: bool, **flags: Any) -> None:
         return
     rows = [(name, texts[name], str(origin)) for name, origin in loaded.origins.items()]
     print_table(("SETTING", "VALUE", "FROM"), rows)
+
+
+def _greet(settings: Settings, port: int) -> None:
+    """Tell people where to upload to and what to try; standard output is for this alone."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    url = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    uploads = url.rstrip("/") + settings.base_path
+    print(
+        f"Uploads: {uploads}\n"
+        f"Data:    {settings.data_dir.resolve()}\n"
+        f"Try:     {_program()} upload FILE --to {uploads}\n"
+        "Stop:    Ctrl-C",
+        flush=True,
+    )
+
+
+def _program() -> str:
+    """Return what to type for this program, wherever it was installed."""
+    if shutil.which("tusd-py"):
+        return "tusd-py"
+    path = Path(sys.argv[0])
+    if path.name != "tusd-py":
+        return "python -m tusd_py"
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -46,7 +46,7 @@ def example() -> str:
         for name in names:
             description = str(Settings.model_fields[name].description)
             form = form_of(name)
-            if "|" in form and form != "true|false":
+            if "|" in form and form not in ("true|false", "NUMBER|auto"):
                 description += f" One of: {form.replace('|', ', ')}."
             text += "\n" + textwrap.fill(
                 description, 98, initial_indent="# ", subsequent_indent="# "

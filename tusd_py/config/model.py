@@ -4,6 +4,7 @@ Types each setting, with its default, its group and its help.
 Everything that shows settings (flags, tables, the example file, errors) is made from this model.
 """
 
+import os
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args, get_origin
 
@@ -16,17 +17,20 @@ from tusd_py.config.values import (
     DataPath,
     ExtensionNames,
     HostName,
+    OptionalCount,
     Origins,
     PublicUrl,
+    Workers,
 )
 
 _SERVER: Final[dict[str, Any]] = {"group": "Server"}
+_LIMITS: Final[dict[str, Any]] = {"group": "Limits"}
 _DATA: Final[dict[str, Any]] = {"group": "Data"}
 _UPLOADS: Final[dict[str, Any]] = {"group": "Uploads"}
 _PROTOCOL: Final[dict[str, Any]] = {"group": "Protocol"}
 _BROWSERS: Final[dict[str, Any]] = {"group": "Browsers"}
 _DOWNLOADS: Final[dict[str, Any]] = {"group": "Downloads"}
-_LOGGING: Final[dict[str, Any]] = {"group": "Logging"}
+_MONITORING: Final[dict[str, Any]] = {"group": "Monitoring"}
 
 
 class Settings(BaseModel):
@@ -57,10 +61,9 @@ class Settings(BaseModel):
         "with none it is a path alone, which is right behind every proxy.",
         json_schema_extra=_SERVER,
     )
-    workers: int = Field(
+    workers: Workers = Field(
         default=1,
-        ge=1,
-        description="Processes that serve; this version runs exactly 1.",
+        description="Processes that serve; auto is one for each processor.",
         json_schema_extra=_SERVER,
     )
     keepalive_timeout: Duration = Field(
@@ -73,18 +76,62 @@ class Settings(BaseModel):
         description="How long running requests may take to end when the server stops.",
         json_schema_extra=_SERVER,
     )
+
+    header_timeout: Duration = Field(
+        default=15.0,
+        gt=0,
+        description="How long the head of a request may take; then 408 is answered, or nothing "
+        "where nothing came, and the connection is closed.",
+        json_schema_extra=_LIMITS,
+    )
     idle_timeout: Duration = Field(
         default=60.0,
         gt=0,
         description="How long a body may stay silent; then its bytes are kept and the connection "
         "is closed.",
-        json_schema_extra=_SERVER,
+        json_schema_extra=_LIMITS,
+    )
+    min_rate: Size = Field(
+        default=500,
+        description="Bytes a second that a body has to bring on average; slower ones end like "
+        "silent ones. 0 for any rate.",
+        json_schema_extra=_LIMITS,
+    )
+    min_rate_window: Duration = Field(
+        default=60.0,
+        gt=0,
+        description="Time spent waiting for a client over which its rate is measured; one that is "
+        "shorter than idle_timeout ends silence, too.",
+        json_schema_extra=_LIMITS,
     )
     lock_timeout: Duration = Field(
         default=10.0,
         gt=0,
         description="How long a request waits for another one to let go of the same upload.",
-        json_schema_extra=_SERVER,
+        json_schema_extra=_LIMITS,
+    )
+    max_connections: int = Field(
+        default=10_000,
+        ge=1,
+        description="Connections that may be open, in all workers together; each has an equal "
+        "share. More are answered 503 and closed.",
+        json_schema_extra=_LIMITS,
+    )
+    max_connections_per_address: OptionalCount = Field(
+        default=None,
+        ge=1,
+        description="How many of them one client may have, in each worker; none for no limit. Only "
+        "for servers without a proxy in front: behind one, all clients have its address. IPv6 "
+        "addresses count by their /64 network.",
+        json_schema_extra=_LIMITS,
+    )
+    max_open_uploads_per_address: OptionalCount = Field(
+        default=None,
+        ge=1,
+        description="Unfinished uploads that one client may have; its address is kept with them. "
+        "Creating more is answered 429. Only for servers without a proxy in front: behind one, "
+        "all clients have its address. IPv6 addresses count by their /64 network.",
+        json_schema_extra=_LIMITS,
     )
 
     data_dir: DataPath = Field(
@@ -219,20 +266,20 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = Field(
         default="text",
         description="How log records are written: for people, or one JSON object a line.",
-        json_schema_extra=_LOGGING,
+        json_schema_extra=_MONITORING,
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         description="Least important records that are logged.",
-        json_schema_extra=_LOGGING,
+        json_schema_extra=_MONITORING,
     )
 
-    @field_validator("workers")
-    @classmethod
-    def _refuse_many_workers(cls, workers: int) -> int:
-        if workers > 1:
-            raise ValueError("is more than this version can run; set it to 1")
-        return workers
+    metrics: bool = Field(
+        default=False,
+        description="Answer GET /metrics with figures for Prometheus; whoever can reach the server "
+        "can read them.",
+        json_schema_extra=_MONITORING,
+    )
 
     @field_validator("checksum_algorithms")
     @classmethod
@@ -252,6 +299,11 @@ class Settings(BaseModel):
         if allowed and "*" in info.data.get("cors_origins", ()):
             raise ValueError("cannot be on while cors_origins has *; name the origins instead")
         return allowed
+
+    @property
+    def process_count(self) -> int:
+        """Return how many processes serve."""
+        return self.workers or len(os.sched_getaffinity(0))
 
 
 def groups() -> dict[str, list[str]]:
@@ -273,7 +325,12 @@ def form_of(name: str) -> str:
         return "LIST"
     if get_origin(field.annotation) is Literal:
         return "|".join(get_args(field.annotation))
-    forms: dict[object, str] = {bool: "true|false", int: "NUMBER", Path: "PATH"}
+    forms: dict[object, str] = {
+        bool: "true|false",
+        int: "NUMBER",
+        int | None: "NUMBER",
+        Path: "PATH",
+    }
     return forms.get(field.annotation, "TEXT")
 
 

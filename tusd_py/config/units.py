@@ -171,9 +171,9 @@ def render_duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """Marks a setting as a size or a time, for flags and tables to show."""
+    """Marks how a setting is written, for flags and tables to show."""
 
-    name: Literal["SIZE", "TIME"]
+    name: Literal["SIZE", "TIME", "NUMBER|auto"]
 
 
 def _accept_words_for_none(value: object) -> object:

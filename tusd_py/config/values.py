@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from tusd_py.config.units import WORDS_FOR_NONE
+from tusd_py.config.units import WORDS_FOR_NONE, Unit
 
 ExtensionName = Literal[
     "creation",
@@ -127,3 +127,30 @@ Origins = Annotated[
 ]
 ExtensionNames = Annotated[tuple[ExtensionName, ...], BeforeValidator(_split_list)]
 ChecksumAlgorithms = Annotated[tuple[ChecksumAlgorithm, ...], BeforeValidator(_split_list)]
+
+
+def _read_workers(value: object) -> int | None:
+    if value in (None, "auto"):
+        return None
+    try:
+        count = int(value) if isinstance(value, str) else value
+    except ValueError:
+        count = None
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError("must be a whole number no less than 1, or auto")
+    return count
+
+
+#: None stands for as many as there are processors.
+Workers = Annotated[
+    int | None,
+    Unit("NUMBER|auto"),
+    BeforeValidator(_read_workers),
+    PlainSerializer(lambda count: count or "auto", return_type=int | str, when_used="json"),
+]
+#: None stands for no limit.
+OptionalCount = Annotated[
+    int | None,
+    WORDS_FOR_NONE,
+    PlainSerializer(lambda count: count or "none", return_type=int | str, when_used="json"),
+]

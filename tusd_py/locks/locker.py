@@ -56,3 +56,7 @@ class Locker(Protocol):
     def stop(self) -> None:
         """Ask every holder to let go because the server stops, and give out no more holds."""
         ...
+
+    async def close(self) -> None:
+        """Give back what the locker itself has; nobody holds anything any more."""
+        ...

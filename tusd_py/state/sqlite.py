@@ -1,23 +1,34 @@
 """Keeps state in one SQLite file (WAL, synchronous=FULL)."""
 
 import asyncio
+import errno
+import os
+import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from tusd_py.errors import DataDirectoryError, Displaced
+from tusd_py.errors import DataDirectoryError, Displaced, TooManyUploads
 from tusd_py.protocol.upload import Upload, UploadState
+from tusd_py.state import first_look
 from tusd_py.state.migrations import migrate
 from tusd_py.state.rows import COLUMNS, to_milliseconds, to_row, to_upload
 from tusd_py.state.sqlite_thread import SqliteThread
 from tusd_py.state.state_store import Advance, StateStore
+from tusd_py.state.write_turn import WriteTurn
 
+#: Bytes that must be free: what processes share has 32 KiB to begin with, beside the log.
+_ROOM_TO_OPEN = 2**20
 #: How long one process waits for another's transaction, in seconds.
 _BUSY_TIMEOUT = 10.0
 
-_INSERT = f"INSERT INTO upload ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = f"INSERT INTO upload ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_PART = "INSERT INTO part (final_id, position, upload_id) VALUES (?, ?, ?)"
+_COUNT_OPEN = """
+    SELECT count(*) FROM upload
+    WHERE address = :address AND (expires_at IS NULL OR expires_at > :now)
+"""
 _FIND = f"SELECT {COLUMNS} FROM upload WHERE id = ?"
 _FIND_PARTS = "SELECT upload_id FROM part WHERE final_id = ? ORDER BY position"
 _ADVANCE = f"""
@@ -25,6 +36,7 @@ _ADVANCE = f"""
         "offset" = :to_offset, length = :length, epoch = :epoch, touched_at = :now,
         state = CASE WHEN :finishes THEN 'finished' ELSE 'open' END,
         finished_at = CASE WHEN :finishes THEN :now END,
+        address = CASE WHEN NOT :finishes THEN address END,
         expires_at = CASE WHEN :finishes AND concat IS NULL THEN NULL ELSE :expires_at END
     WHERE id = :id AND state = 'open' AND "offset" = :from_offset AND epoch <= :epoch
         AND (length IS NULL OR length = :length)
@@ -33,7 +45,7 @@ _ADVANCE = f"""
 _FINISH_FINAL = f"""
     UPDATE upload SET
         length = :length, "offset" = :length, state = 'finished', finished_at = :now,
-        touched_at = :now, expires_at = NULL
+        touched_at = :now, expires_at = NULL, address = NULL
     WHERE id = :id AND state = 'concatenating'
     RETURNING {COLUMNS}
 """
@@ -46,7 +58,7 @@ _NOT_NEEDED = """
     )
 """
 _EXPIRE = f"""
-    UPDATE upload SET state = 'expired'
+    UPDATE upload SET state = 'expired', address = NULL
     WHERE id = :id AND state <> 'expired' AND expires_at <= :now AND {_NOT_NEEDED}
     RETURNING {COLUMNS}
 """
@@ -68,6 +80,14 @@ _LIST = f"""
     WHERE (:state IS NULL OR state = :state) AND (:owner IS NULL OR owner = :owner)
     ORDER BY created_at DESC LIMIT :limit
 """
+_COUNT_LIVING = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM upload WHERE state IN ('open', 'concatenating', 'finished') LIMIT ?
+    )
+"""
+_NAMED = f"SELECT {COLUMNS} FROM upload WHERE id >= ? AND id < ? ORDER BY id"
+#: Sorts behind every digit of an id.
+_PAST_HEX = "g"
 
 
 class SqliteStore(StateStore):
@@ -82,10 +102,12 @@ class SqliteStore(StateStore):
         self._writer = writer
         self._reader = reader
 
-    async def create(self, upload: Upload) -> None:
+    async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
         parts = [(upload.id, position, part) for position, part in enumerate(upload.parts)]
 
         def work(db: sqlite3.Connection) -> None:
+            if max_open is not None and upload.address is not None:
+                _check_open(db, upload, max_open)
             db.execute(_INSERT, to_row(upload))
             db.executemany(_INSERT_PART, parts)
 
@@ -186,10 +208,15 @@ class SqliteStore(StateStore):
             lambda db: [_with_parts(db, row) for row in db.execute(_LIST, values)]
         )
 
-    async def offsets(self) -> dict[str, tuple[int, UploadState]]:
-        statement = 'SELECT id, "offset", state FROM upload'
+    async def count_living(self, limit: int) -> int:
         return await self._reader.run(
-            lambda db: {row[0]: (row[1], UploadState(row[2])) for row in db.execute(statement)}
+            lambda db: int(db.execute(_COUNT_LIVING, (limit,)).fetchone()[0])
+        )
+
+    async def named(self, prefix: str) -> list[Upload]:
+        values = (prefix, prefix + _PAST_HEX)
+        return await self._reader.run(
+            lambda db: [_with_parts(db, row) for row in db.execute(_NAMED, values)]
         )
 
     async def highest_epoch(self) -> int:
@@ -217,12 +244,21 @@ async def open_sqlite(path: Path, *, strict: bool, create: bool = True) -> Sqlit
     try:
         writer, reader = await asyncio.to_thread(_open, path, strict=strict, create=create)
     except (sqlite3.Error, OSError) as error:
+        if _is_full(path.parent):
+            raise DataDirectoryError(
+                f"The disk below {path.parent} is full: make some room, a megabyte will do. SQLite"
+                " needs it to open the state file."
+            ) from error
         raise DataDirectoryError(
-            f"The state file {path} cannot be used ({error}). Check that its directory is"
-            " writable and on a local disk; if the file is damaged, restore it from a backup."
+            f"The state file {path} cannot be used ({error}). Check that it and its directory are"
+            " writable and on a local disk, and that no other program keeps it locked. If it is"
+            " damaged, restore it from a backup, or let `tusd-py verify --repair` save what can be"
+            " saved."
         ) from error
+    turn = WriteTurn(path.with_suffix(".lock"))
     return SqliteStore(
-        SqliteThread(writer, begin="BEGIN IMMEDIATE"), SqliteThread(reader, begin="BEGIN")
+        SqliteThread(writer, begin="BEGIN IMMEDIATE", turn=turn),
+        SqliteThread(reader, begin="BEGIN"),
     )
 
 
@@ -232,6 +268,8 @@ def _open(
     with ExitStack() as stack:
         writer = stack.enter_context(closing(_connect(path, strict=strict, create=create)))
         migrate(writer, path.with_suffix(".lock"))
+        if create:
+            first_look.look(writer)
         reader = _connect(path, strict=strict, create=False)
         stack.pop_all()  # both are whole, and the caller's
         return writer, reader
@@ -241,6 +279,9 @@ def _connect(path: Path, *, strict: bool, create: bool) -> sqlite3.Connection:
     if create:
         # It holds owners and file names; SQLite gives its -wal and -shm the same mode.
         path.touch(mode=0o600)
+        if not os.access(path, os.W_OK):
+            # SQLite would open it to read, and the first client would find that out.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
         uri=True,
@@ -248,9 +289,26 @@ def _connect(path: Path, *, strict: bool, create: bool) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if strict else 'NORMAL'}")
+    with ExitStack() as stack:
+        stack.enter_context(closing(connection))
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if strict else 'NORMAL'}")
+        stack.pop_all()  # it is of use, and the caller's
     return connection
+
+
+def _is_full(directory: Path) -> bool:
+    try:
+        return shutil.disk_usage(directory).free < _ROOM_TO_OPEN
+    except OSError:
+        return False
+
+
+def _check_open(db: sqlite3.Connection, upload: Upload, most: int) -> None:
+    """Refuse where the address has that many; the transaction lets nobody come in between."""
+    values = {"address": upload.address, "now": to_milliseconds(upload.created_at)}
+    if db.execute(_COUNT_OPEN, values).fetchone()[0] >= most:
+        raise TooManyUploads(most)
 
 
 def _find(db: sqlite3.Connection, upload_id: str) -> Upload | None:

@@ -3,10 +3,12 @@
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from tusd_py.batch_thread import BatchThread, Call
 from tusd_py.errors import StateError, StateFull
+from tusd_py.state.write_turn import WriteTurn
 
 _T = TypeVar("_T")
 
@@ -24,13 +26,17 @@ class SqliteThread:
         connection: Made with `isolation_level=None` and `check_same_thread=False`; from now on
             nobody else touches it.
         begin: How a transaction begins: `BEGIN IMMEDIATE` to write, `BEGIN` to read.
+        turn: Waited for before each transaction that writes; closed with the thread.
     """
 
-    def __init__(self, connection: sqlite3.Connection, *, begin: str) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, *, begin: str, turn: WriteTurn | None = None
+    ) -> None:
         self._connection = connection
         self._begin = begin
+        self._turn = turn
         self._thread: BatchThread[sqlite3.Connection] = BatchThread(
-            "state", execute=self._commit, close=connection.close
+            "state", execute=self._execute, close=self._close
         )
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -48,6 +54,15 @@ class SqliteThread:
     async def close(self) -> None:
         """Finish what is queued, then close the connection."""
         await self._thread.close()
+
+    def _execute(self, batch: Sequence[Call[sqlite3.Connection, Any]]) -> None:
+        with self._turn.taken() if self._turn else nullcontext():
+            self._commit(batch)
+
+    def _close(self) -> None:
+        self._connection.close()
+        if self._turn is not None:
+            self._turn.close()
 
     def _commit(self, batch: Sequence[Call[sqlite3.Connection, Any]]) -> None:
         try:

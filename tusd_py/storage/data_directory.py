@@ -1,12 +1,17 @@
 """Makes a data directory, and keeps other servers off it."""
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import IO
 
 from tusd_py.errors import DataDirectoryError
 from tusd_py.storage import syscalls
 from tusd_py.storage.layout import Layout
+
+#: Seconds until the workers of a server that was killed have followed it.
+_LAST_WORKERS_END_WITHIN = 1.0
 
 
 def prepare_directories(layout: Layout) -> None:
@@ -20,8 +25,9 @@ def prepare_directories(layout: Layout) -> None:
         if not layout.root.exists():
             layout.root.mkdir(parents=True, mode=0o750)
             syscalls.flush_directory(layout.root.resolve().parent)
-        layout.uploads.mkdir(exist_ok=True, mode=0o700)
-        for file in (layout.lock_file, layout.state_lock_file):
+        for directory in (layout.uploads, layout.locks):
+            directory.mkdir(exist_ok=True, mode=0o700)
+        for file in (layout.lock_file, layout.state_lock_file, layout.housekeeping_lock_file):
             file.touch(mode=0o600)
         syscalls.flush_directory(layout.root)
     except OSError as error:
@@ -48,25 +54,52 @@ def refuse_lost_state(layout: Layout) -> None:
     if uploads:
         raise DataDirectoryError(
             f"The data directory {layout.root} holds {uploads} uploads, but its state file is"
-            " missing. Restore state.sqlite3 from a backup, or move the uploads directory away to"
-            " begin with an empty one."
+            " missing. Restore state.sqlite3 from a backup, or let `tusd-py verify --repair` make"
+            " one of the data; or move the uploads directory away to begin with an empty one."
         )
 
 
 @contextmanager
 def only_server(layout: Layout) -> Iterator[None]:
     """
-    Keep other servers off the data directory; the kernel ends this with the process.
+    Keep other servers off the data directory; the kernel ends this with the last process.
+
+    Processes that are forked meanwhile share it. Blocks for a moment where another server is: one
+    that was just killed leaves workers that are about to end.
 
     Raises:
         DataDirectoryError: Another server is there.
     """
+    deadline = time.monotonic() + _LAST_WORKERS_END_WITHIN
     with layout.lock_file.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataDirectoryError(
-                f"Another server uses the data directory {layout.root}. Stop it first, or name"
-                " another directory with --data-dir."
-            ) from None
+        while not _try_lock(lock):
+            if time.monotonic() > deadline:
+                raise DataDirectoryError(
+                    f"Another server uses the data directory {layout.root}. Stop it first, or name"
+                    " another directory with --data-dir."
+                )
+            time.sleep(0.01)
         yield
+
+
+class Housekeeping:
+    """Says which process of a server keeps house: the first that asks, until it ends."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._lock = layout.housekeeping_lock_file.open("a")
+
+    def is_ours(self) -> bool:
+        """Take the task, if no other process has it."""
+        return _try_lock(self._lock)
+
+    def close(self) -> None:
+        """Leave the task to others."""
+        self._lock.close()
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

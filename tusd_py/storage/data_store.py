@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from tusd_py.protocol.upload import Upload
+
 
 @dataclass(frozen=True, slots=True)
 class StoredData:
@@ -47,11 +49,14 @@ class Data(Protocol):
 class DataStore(Protocol):
     """Keeps the bytes of uploads under their ids."""
 
-    async def allocate(self, upload_id: str, length: int | None) -> None:
+    async def allocate(
+        self, upload_id: str, length: int | None, *, witness: Upload | None = None
+    ) -> None:
         """
         Make room for an upload, durably, and reserve *length* bytes where that is known.
 
-        A crash leaves either nothing or empty data that no upload owns.
+        A crash leaves either nothing or empty data that no upload owns. What *witness* says is
+        kept beside the data as `bear_witness` does.
 
         Raises:
             StorageFull: There is no room; nothing is left behind.
@@ -67,8 +72,21 @@ class DataStore(Protocol):
         """Remove an upload's data, if any, and return how many bytes it had."""
         ...
 
+    async def bear_witness(self, upload: Upload) -> None:
+        """
+        Keep beside the data what a rebuild of the state needs, as far as the store has room.
+
+        It is a second witness that nothing else rests on, so there is no failure to tell.
+        """
+        ...
+
     async def size(self, upload_id: str) -> int | None:
-        """Return how far bytes were written, or None where there is no such data."""
+        """
+        Return how far bytes were written, or None where there is no such data.
+
+        Raises:
+            StorageError: It cannot be asked at the moment, which says nothing about the data.
+        """
         ...
 
     def stored(self) -> AsyncIterator[StoredData]:
@@ -98,6 +116,78 @@ class Concatenates(Protocol):
 
 class JoinableStore(DataStore, Concatenates, Protocol):
     """A data store that can join uploads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    Something about a file that should not be so.
+
+    Attributes:
+        code: A stable name.
+        file: Its path below the data directory.
+        message: What is wrong.
+        remedy: What `Inspection.mend` does about it, or what a person has to do.
+        can_mend: Whether `mend` does anything.
+    """
+
+    code: str
+    file: str
+    message: str
+    remedy: str
+    can_mend: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    All that an upload's data tells by itself.
+
+    Attributes:
+        upload_id: Whose it is.
+        size: How far bytes were written; None where that cannot be seen, for a fault.
+        modified_at: When that last changed.
+        witness: The upload as it was created, where the store kept that.
+        faults: What is wrong with the data's file.
+    """
+
+    upload_id: str
+    size: int | None
+    modified_at: float
+    witness: Upload | None
+    faults: tuple[Fault, ...] = ()
+
+
+class Inspection(Protocol):
+    """
+    Looks closer at stored data than a server needs to, and mends what is not the data itself.
+
+    Each method raises `OSError` where the disk fails, or this process may not look.
+    """
+
+    async def faults(self) -> list[Fault]:
+        """Return what is wrong beside the uploads' own data."""
+        ...
+
+    async def look(self, prefix: str) -> list[Evidence]:
+        """Return what there is of uploads whose ids begin with *prefix*, two digits."""
+        ...
+
+    async def look_again(self, upload_id: str) -> Evidence | None:
+        """Return what there is of one upload now."""
+        ...
+
+    async def mend(self, fault: Fault) -> bool:
+        """Do what the fault's remedy says; tell whether that worked."""
+        ...
+
+    async def bear_witness(self, upload: Upload) -> None:
+        """Keep beside its data what is known of *upload*."""
+        ...
+
+    async def put_aside(self, upload_id: str) -> str:
+        """Move data that no upload owns to where no sweep removes it; return where that is."""
+        ...
 
 
 @runtime_checkable

@@ -8,7 +8,11 @@ from tusd_py.protocol.upload import is_upload_id
 #: Where the parts of a data directory are; the format is described in docs/disk-format.md.
 STATE_FILE = "state.sqlite3"
 LOCK_FILE = "server.lock"
+LOCKS = "locks"
 UPLOADS = "uploads"
+UNOWNED = "unowned"
+#: How the files begin that a server tries out at its start what the file system can do.
+PROBE_PREFIX = ".probe-"
 
 #: Two hex digits name a shard: 256 directories keep each short with millions of uploads. One is
 #: made when its first upload comes.
@@ -26,9 +30,12 @@ class Layout:
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir
         self.uploads = data_dir / UPLOADS
+        self.unowned = data_dir / UNOWNED
         self.state_file = data_dir / STATE_FILE
         self.state_lock_file = self.state_file.with_suffix(".lock")
         self.lock_file = data_dir / LOCK_FILE
+        self.locks = data_dir / LOCKS
+        self.housekeeping_lock_file = self.locks / "housekeeping"
 
     def shards(self) -> list[Path]:
         """Return every directory that holds uploads, or did; blocks."""

@@ -10,12 +10,13 @@ from pathlib import Path
 import aiofiles.os
 
 from tusd_py.errors import StorageError, StorageFull
-from tusd_py.protocol.upload import is_upload_id
+from tusd_py.protocol.upload import Upload, is_upload_id
 from tusd_py.storage import syscalls
 from tusd_py.storage.data_store import Concatenates, Data, DataStore, HasFiles, StoredData
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.open_file import OpenFile
 from tusd_py.storage.threads import DataThreads, Flush
+from tusd_py.storage.witness import bear_witness
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: The longest write that only copies; a longer one keeps a processor busy for a while.
@@ -98,8 +99,10 @@ class LocalStore(DataStore, Concatenates, HasFiles):
     def file_of(self, upload_id: str) -> Path:
         return self._layout.file_of(upload_id)
 
-    async def allocate(self, upload_id: str, length: int | None) -> None:
-        make = partial(self._make, self.file_of(upload_id), length or 0)
+    async def allocate(
+        self, upload_id: str, length: int | None, *, witness: Upload | None = None
+    ) -> None:
+        make = partial(self._make, self.file_of(upload_id), length or 0, witness)
         with _failures():
             if self._strict:
                 await self._threads.make_durable_name(make)
@@ -122,14 +125,12 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         with _failures():
             return await self._threads.run(self._remove, self.file_of(upload_id))
 
+    async def bear_witness(self, upload: Upload) -> None:
+        await self._threads.run_quick(bear_witness, self.file_of(upload.id), upload)
+
     async def size(self, upload_id: str) -> int | None:
-        try:
-            with _failures():
-                return (await aiofiles.os.stat(self.file_of(upload_id))).st_size
-        except StorageError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
+        with _failures():
+            return await self._threads.run_quick(self._size, self.file_of(upload_id))
 
     async def stored(self) -> AsyncIterator[StoredData]:
         with _failures():
@@ -153,10 +154,12 @@ class LocalStore(DataStore, Concatenates, HasFiles):
     async def close(self) -> None:
         await self._threads.close()
 
-    def _make(self, path: Path, length: int) -> Flush:
+    def _make(self, path: Path, length: int, witness: Upload | None) -> Flush:
         fd = self._create(path)
         try:
             syscalls.reserve(fd, length)
+            if witness is not None:
+                bear_witness(fd, witness)
         except OSError:
             path.unlink()
             raise
@@ -173,6 +176,14 @@ class LocalStore(DataStore, Concatenates, HasFiles):
                 syscalls.flush_directory(shard.parent)
             self._durable_shards.add(shard)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def _size(self, path: Path) -> int | None:
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            if not self._layout.uploads.exists():
+                raise  # a volume is missing, and not this upload
+            return None
 
     def _remove(self, path: Path) -> int:
         with suppress(FileNotFoundError):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from tusd_py.errors import StorageError, StorageFull
+from tusd_py.protocol.upload import Upload
 from tusd_py.storage.data_store import Concatenates, Data, DataStore, StoredData
 
 
@@ -50,7 +51,9 @@ class MemoryStore(DataStore, Concatenates):
         if free is not None and more > free:
             raise StorageFull("The server has no room for this upload: try later.")
 
-    async def allocate(self, upload_id: str, length: int | None) -> None:
+    async def allocate(
+        self, upload_id: str, length: int | None, *, witness: Upload | None = None
+    ) -> None:
         if upload_id in self._uploads:
             raise StorageError("The server cannot store data at the moment: try later.")
         self.make_room(length or 0)
@@ -68,6 +71,9 @@ class MemoryStore(DataStore, Concatenates):
     async def remove(self, upload_id: str) -> int:
         data = self._uploads.pop(upload_id, None)
         return len(data.content) if data else 0
+
+    async def bear_witness(self, upload: Upload) -> None:
+        """Keep nothing: memory outlives no state file."""
 
     async def size(self, upload_id: str) -> int | None:
         data = self._uploads.get(upload_id)

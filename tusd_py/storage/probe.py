@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tusd_py.errors import DataDirectoryError
 from tusd_py.storage import syscalls
-from tusd_py.storage.layout import Layout
+from tusd_py.storage.layout import PROBE_PREFIX, Layout
 
 _MOUNTS = Path("/proc/self/mounts")
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ def probe(layout: Layout) -> Abilities:
     Raises:
         DataDirectoryError: Not even that file can be made.
     """
-    path = layout.uploads / f".probe-{secrets.token_hex(4)}"
+    path = layout.uploads / f"{PROBE_PREFIX}{secrets.token_hex(4)}"
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             # Full is no reason not to start: clients can still ask, and make room with DELETE.
             # Writes find out for themselves what the file system cannot do.
             return Abilities(_file_system(layout.uploads), reserves=True, direct=True)
@@ -67,13 +68,15 @@ def _can_reserve(fd: int) -> bool:
 def _can_direct(path: Path) -> bool:
     if not hasattr(os, "O_DIRECT"):
         return False
-    with suppress(OSError), closing(mmap.mmap(-1, mmap.PAGESIZE)) as page:
-        fd = os.open(path, os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
-        try:
-            return os.pwrite(fd, page, 0) == mmap.PAGESIZE
-        finally:
-            os.close(fd)
-    return False
+    try:
+        with closing(mmap.mmap(-1, mmap.PAGESIZE)) as page:
+            fd = os.open(path, os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
+            try:
+                return os.pwrite(fd, page, 0) == mmap.PAGESIZE
+            finally:
+                os.close(fd)
+    except OSError as error:
+        return error.errno in _FULL  # says nothing; each write finds out for itself
 
 
 def _file_system(directory: Path) -> str:

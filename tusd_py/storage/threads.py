@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from tusd_py.batch_thread import BatchThread, Call
+from tusd_py.to_the_end import to_the_end
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -56,12 +57,7 @@ class DataThreads:
     async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run what may take long."""
         loop = asyncio.get_running_loop()
-        outcome = loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
-        try:
-            return await asyncio.shield(outcome)
-        except asyncio.CancelledError:
-            await asyncio.wait([outcome])
-            raise
+        return await to_the_end(loop.run_in_executor(self._pool, lambda: call(*args, **kwargs)))
 
     async def run_quick(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run what does not wait for the disk."""

@@ -18,9 +18,12 @@ class Admission:
         data: Where the bytes would go.
         reserve: Bytes of the disk that uploads must leave free, for the state store and for the
             operator who has to clean up.
+        max_open: How many unfinished uploads one address may have; None for any number. The state
+            store counts them, for others create at the same time.
     """
 
-    def __init__(self, data: DataStore, *, reserve: int) -> None:
+    def __init__(self, data: DataStore, *, reserve: int, max_open: int | None = None) -> None:
+        self.max_open = max_open
         self._data = data
         self._reserve = reserve
         self._free: int | None = None

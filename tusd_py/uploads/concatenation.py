@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tusd_py.errors import LockTimeout, StorageError, TusError
 from tusd_py.events import Listener, UploadFinished
+from tusd_py.locks.locker import Locker
 from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.rules import check_size, decide_final, total_length
 from tusd_py.protocol.upload import Upload, UploadState
@@ -52,12 +53,14 @@ class Concatenation:
         *,
         data: JoinableStore,
         state: StateStore,
+        locks: Locker,
         policy: Policy,
         clock: Callable[[], float],
         listener: Listener,
     ) -> None:
         self._data = data
         self._state = state
+        self._locks = locks
         self._policy = policy
         self._clock = clock
         self._tell = listener
@@ -170,10 +173,15 @@ class Concatenation:
     def _start(self, final: Upload, parts: list[Upload]) -> "asyncio.Task[Upload | None]":
         task = self._joining.get(final.id)
         if task is None:
-            task = asyncio.create_task(self._copy(final, parts))
+            task = asyncio.create_task(self._join_once(final, parts))
             self._joining[final.id] = task
             task.add_done_callback(lambda _: self._joining.pop(final.id, None))
         return task
+
+    async def _join_once(self, final: Upload, parts: list[Upload]) -> Upload | None:
+        # Not the hold of the upload itself: its clients ask how far it is meanwhile.
+        async with self._locks.hold(f"{final.id}/joining"):
+            return await self._copy(final, parts)
 
     async def _copy(self, final: Upload, parts: list[Upload]) -> Upload | None:
         current = await self._state.find(final.id)
@@ -188,6 +196,8 @@ class Concatenation:
         if finished is None:
             await self._data.remove(final.id)  # it was terminated, or expired, meanwhile
         else:
+            if final.length is None:
+                await self._data.bear_witness(finished)
             self._tell(UploadFinished(finished))
         return finished
 

@@ -17,6 +17,9 @@ _BATCH = 500
 _ALL = 1_000_000
 #: Seconds between looks at every file there is, which costs a system call for each.
 _ORPHANS_EVERY = 3600.0
+#: Seconds after which empty data without an upload is of a creation that was cut short. Room may be
+#: reserved for it, so it goes sooner than bytes that somebody may miss.
+UNBORN_GRACE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,10 @@ class Sweeper:
         count = freed = 0
         batch: list[StoredData] = []
         async for stored in self._data.stored():
-            if stored.modified_at < now - self._retention.orphans:
+            grace = self._retention.orphans
+            if stored.size == 0:
+                grace = min(grace, UNBORN_GRACE)
+            if stored.modified_at < now - grace:
                 batch.append(stored)
             if len(batch) == _BATCH:
                 more, more_freed = await self._remove_orphans(batch, dry_run=dry_run)

@@ -1,98 +1,99 @@
-"""Makes state and data agree after a crash, before the first request."""
+"""
+Makes state and data agree after a crash.
+
+Nothing is searched for at the start, however many uploads there are: an upload is held against its
+data when a client comes back for it. `tusd-py verify` looks at all of them.
+"""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 
-from tusd_py.errors import DataDirectoryError
-from tusd_py.protocol.upload import UploadState
+from tusd_py.errors import DataDirectoryError, StateError, StorageError, UploadNotFound
+from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import DataStore
 
 log = logging.getLogger(__name__)
 
 #: From this many uploads on, "none of them has data" means a missing volume, not bad luck.
-_SUSPICIOUS = 10
+SUSPICIOUS = 10
 
 
-@dataclass(slots=True)
-class RecoveryReport:
+async def recover(state: StateStore, data: DataStore) -> None:
     """
-    What a crash had left, and what became of it.
-
-    Attributes:
-        uploads: Uploads known to the state store.
-        unborn: Empty data of creations that were never answered: removed.
-        orphans: Data with bytes that no upload owns: left to the sweeper.
-        lost: Uploads whose data is gone: forgotten, so that clients begin anew.
-        rewound: Open uploads with less data than their offset says: set back to the data.
-        damaged: Finished uploads with less data than they should have: left for the operator.
-    """
-
-    uploads: int = 0
-    unborn: int = 0
-    orphans: int = 0
-    lost: int = 0
-    rewound: int = 0
-    damaged: int = 0
-
-
-async def recover(state: StateStore, data: DataStore) -> RecoveryReport:
-    """
-    Compare every upload with its data, and settle what does not agree.
-
-    With `durability: strict` only *unborn* and *orphans* can come from a crash; the others mean
-    that somebody, or a disk, changed the data.
+    Refuse uploads whose data is missing as a whole: clients would be told that all are gone.
 
     Raises:
-        DataDirectoryError: There is no data of any upload; nothing was changed.
+        DataDirectoryError: There are uploads, and no data of any of them; or nobody can know.
     """
-    offsets = await state.offsets()
-    report = RecoveryReport(uploads=len(offsets))
-    sizes = {stored.upload_id: stored.size async for stored in data.stored()}
-    _refuse_lost_data(offsets, sizes)
-    for upload_id, size in sizes.items():
-        if upload_id in offsets:
-            await _settle(upload_id, size, offsets[upload_id], state, data, report)
-        elif size == 0:
-            await data.remove(upload_id)
-            report.unborn += 1
-        else:
-            report.orphans += 1
-    for upload_id in offsets.keys() - sizes.keys():
-        if offsets[upload_id][1] is not UploadState.EXPIRED:
-            log.error("The data of upload %s is gone; the upload is forgotten.", upload_id)
-            await state.remove(upload_id)
-            report.lost += 1
-    return report
-
-
-async def _settle(
-    upload_id: str,
-    size: int,
-    known: tuple[int, UploadState],
-    state: StateStore,
-    data: DataStore,
-    report: RecoveryReport,
-) -> None:
-    offset, upload_state = known
-    if upload_state is UploadState.EXPIRED:
-        await data.remove(upload_id)  # a sweep was cut short
-    elif size >= offset:
-        return
-    elif upload_state is UploadState.OPEN:
-        log.error("Upload %s has %d bytes of %d: set back to them.", upload_id, size, offset)
-        await state.rewind(upload_id, size)
-        report.rewound += 1
-    else:
-        log.error("Finished upload %s has %d bytes of %d.", upload_id, size, offset)
-        report.damaged += 1
-
-
-def _refuse_lost_data(offsets: dict[str, tuple[int, UploadState]], sizes: dict[str, int]) -> None:
-    """Refuse to forget all uploads at once: their volume is missing, not they."""
-    living = sum(state is not UploadState.EXPIRED for _, state in offsets.values())
-    if living >= _SUSPICIOUS and not sizes:
+    try:
+        living = await state.count_living(SUSPICIOUS)
+    except StateError as error:
         raise DataDirectoryError(
-            f"The state file knows {living} uploads, but there is no data of any of them. Is the"
-            " volume mounted? To begin anew, move the state file away."
-        )
+            f"The state file cannot be read ({error.__cause__}). Restore it from a backup, or let"
+            " `tusd-py verify --repair` save what can be saved."
+        ) from error
+    if living < SUSPICIOUS or await _has_any(data):
+        return
+    raise DataDirectoryError(
+        f"The state file knows {living} uploads or more, but there is no data of any of them. Is"
+        " the volume mounted? To begin anew, move the state file away."
+    )
+
+
+async def hold_against_data(upload: Upload, state: StateStore, data: DataStore) -> Upload:
+    """
+    Return *upload*, which the caller holds, with an offset that its data bears out.
+
+    With `durability: strict` no crash makes a difference; others mean that a power cut took
+    what was never flushed, or that somebody, or a disk, changed the data.
+
+    Raises:
+        UploadNotFound: Its data is gone, or was finished and is not whole: the client has to
+            begin anew. `tusd-py verify` tells the operator.
+    """
+    if upload.state is UploadState.CONCATENATING:
+        return upload  # it has no offset before it is joined
+    size = await data.size(upload.id)
+    if size is not None and size >= upload.offset:
+        return upload
+    if size is None or upload.is_finished:
+        log.error("Upload %s has %s bytes of %d.", upload.id, size or "no", upload.offset)
+        raise UploadNotFound
+    log.error("Upload %s has %d bytes of %d: set back to them.", upload.id, size, upload.offset)
+    await state.rewind(upload.id, size)
+    return replace(upload, offset=size)
+
+
+async def hold_before_chunk(upload: Upload, state: StateStore, data: DataStore) -> Upload:
+    """
+    Do the same for an upload that gets a chunk, where there are bytes before that.
+
+    Raises:
+        StorageError: Its data is gone. Clients take a 404 on PATCH for the end; so they get to ask
+            with HEAD, and the 404 that they get there makes them begin anew.
+    """
+    if upload.offset == 0 or upload.is_finished:
+        return upload
+    try:
+        return await hold_against_data(upload, state, data)
+    except UploadNotFound:
+        raise StorageError("The data of this upload is gone: ask for its offset.") from None
+
+
+async def cut_off_refused(upload: Upload, state: StateStore, data: DataStore) -> None:
+    """
+    Let the bytes of a chunk that was refused not stay behind those that count.
+
+    Were the state lost, it would be rebuilt by the data's size, and they would count. The room that
+    was reserved behind the offset goes with them: the next chunk takes it anew.
+    """
+    if await state.find(upload.id) == upload:
+        async with data.open(upload.id) as opened:
+            await opened.flush(end=upload.offset)
+
+
+async def _has_any(data: DataStore) -> bool:
+    async for _ in data.stored():
+        return True
+    return False

@@ -1,14 +1,17 @@
 """Tells each verb in order: lock, find, decide, ask, write, commit."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from tusd_py.errors import (
+    ChecksumMismatch,
     Disconnected,
     IdleTimeout,
     InvalidBody,
+    StateError,
     StateFull,
     StorageError,
+    TooSlow,
     TusError,
     UploadNotFound,
 )
@@ -22,14 +25,24 @@ from tusd_py.events import (
 from tusd_py.locks.locker import Hold, Locker
 from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.requests import Append, Create, Payload
-from tusd_py.protocol.rules import check_living, decide_append, decide_create, first_chunk
+from tusd_py.protocol.rules import (
+    Chunk,
+    check_living,
+    decide_append,
+    decide_create,
+    first_chunk,
+)
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import DataStore
 from tusd_py.uploads.admission import Admission
 from tusd_py.uploads.concatenation import Concatenation, new_final
 from tusd_py.uploads.expiration import Sweeper, SweepReport
+from tusd_py.uploads.recovery import cut_off_refused, hold_against_data, hold_before_chunk
 from tusd_py.uploads.writer import Body, Writer, Written
+
+#: Ends of a first chunk after which the client never learns the upload's URL.
+_IN_VAIN = (Disconnected, IdleTimeout, TooSlow, InvalidBody, StorageError)
 
 
 class UploadService:
@@ -69,14 +82,18 @@ class UploadService:
         self._new_id = new_id
         self._tell = listener
 
-    async def create(self, request: Create, owner: str, body: Body) -> Upload:
+    async def create(
+        self, request: Create, owner: str, body: Body, *, address: str | None = None
+    ) -> Upload:
         """
         Make an upload, with its first chunk where one came along.
 
         It is durable before it is returned. Where its first chunk is refused, or the client is
-        gone before it could learn the URL, nothing is left of it.
+        gone before it could learn the URL, nothing is left of it. Of *address* nothing is kept
+        unless uploads are counted by it.
 
         Raises:
+            TooManyUploads: *address* has as many unfinished uploads as it may have.
             UploadTooLarge, StorageFull: There is no room by the rules, or on the disk.
             InvalidPart, PartUnfinished: The final upload's parts are not right.
             ProtocolError, TransferEnded: What `append` raises for the first chunk.
@@ -84,9 +101,9 @@ class UploadService:
         decide_create(request, self.policy)
         if request.concat is not None and request.concat.parts is not None:
             length = await self._concatenation.decide(request.concat.parts, owner)
-            upload = new_final(self._draft(request, owner), length, request.concat.parts)
-            return await self._create_final(upload)
-        upload = self._draft(request, owner)
+            draft = self._draft(request, owner, address)
+            return await self._create_final(new_final(draft, length, request.concat.parts))
+        upload = self._draft(request, owner, address)
         await self._allocate(upload)
         if request.payload is not None:
             upload = await self._write_first(upload, request.payload, body)
@@ -109,12 +126,13 @@ class UploadService:
             TransferEnded: The body broke off, or another request took over.
             LockTimeout: Whoever holds the upload did not let go.
         """
-        async with self._hold(request.upload_id, owner) as (hold, upload):
-            with _expiring(upload):
+        async with self._hold(request.upload_id, owner) as (hold, found):
+            with _expiring(found):
+                upload = await hold_before_chunk(found, self._state, self.data)
                 chunk = decide_append(request, upload, self.policy)
                 if upload.length is None and request.payload.length != 0:
                     await self._admission.admit(request.payload.length or 0)
-                written = await self._writer.write(upload, chunk, body, hold)
+                written = await self._write(upload, chunk, body, hold)
         await self._after_write(upload, written)
         if written.ended is not None:
             with _expiring(written.upload):
@@ -130,8 +148,8 @@ class UploadService:
         Raises:
             UploadNotFound, UploadGone, LockTimeout: As for `append`.
         """
-        async with self._hold(upload_id, owner) as (_, upload):
-            pass
+        async with self._hold(upload_id, owner) as (_, found):
+            upload = await hold_against_data(found, self._state, self.data)
         if upload.state is UploadState.CONCATENATING:
             return await self._concatenation.as_known(upload)
         return upload
@@ -200,12 +218,13 @@ class UploadService:
 
     # --- The steps ---
 
-    def _draft(self, request: Create, owner: str) -> Upload:
+    def _draft(self, request: Create, owner: str, address: str | None) -> Upload:
         """Return the upload asked for; one of no bytes is finished as soon as it is there."""
         now = self._clock()
         finished = request.length == 0
         concat = None if request.concat is None else request.concat.header
         keeps = finished and concat is None
+        counts = not finished and self._admission.max_open is not None
         return Upload(
             id=self._new_id(),
             owner=owner,
@@ -217,14 +236,15 @@ class UploadService:
             touched_at=now,
             expires_at=None if keeps else self.policy.expiration.expires_at(now, now),
             finished_at=now if finished else None,
+            address=address if counts else None,
         )
 
     async def _allocate(self, upload: Upload) -> None:
         """Make data and state, in this order: a crash in between leaves empty data, no promise."""
         await self._admission.admit(upload.length or 0)
-        await self.data.allocate(upload.id, upload.length)
+        await self.data.allocate(upload.id, upload.length, witness=upload)
         try:
-            await self._state.create(upload)
+            await self._state.create(upload, max_open=self._admission.max_open)
         except TusError:
             await self.data.remove(upload.id)
             raise
@@ -236,7 +256,7 @@ class UploadService:
             async with self._locks.hold(upload.id) as hold:
                 chunk = first_chunk(upload, payload, self.policy)
                 written = await self._writer.write(upload, chunk, body, hold)
-            if isinstance(written.ended, Disconnected | IdleTimeout | InvalidBody | StorageError):
+            if isinstance(written.ended, _IN_VAIN):
                 # The client never learns the URL, so nobody could ever resume here.
                 raise written.ended
         except TusError:
@@ -247,6 +267,14 @@ class UploadService:
         if not written.upload.is_finished:
             self._tell(UploadAdvanced(written.upload))
         return written.upload
+
+    async def _write(self, upload: Upload, chunk: Chunk, body: Body, hold: Hold) -> Written:
+        try:
+            return await self._writer.write(upload, chunk, body, hold)
+        except ChecksumMismatch:
+            with suppress(StorageError, StateError):
+                await cut_off_refused(upload, self._state, self.data)
+            raise
 
     async def _create_final(self, upload: Upload) -> Upload:
         same = await self._concatenation.find_same(upload)
@@ -260,6 +288,8 @@ class UploadService:
             raise
 
     async def _after_write(self, before: Upload, written: Written) -> None:
+        if before.length != written.upload.length:
+            await self.data.bear_witness(written.upload)
         if written.upload.is_finished and not before.is_finished:
             await self._after_finish(written.upload)
         elif written.upload.offset > before.offset:

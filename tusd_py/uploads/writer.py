@@ -33,8 +33,8 @@ class Body(Protocol):
         *patience* seconds with at least a byte; return 0 past the end.
 
         Raises:
-            Disconnected, IdleTimeout: The rest will not come. Nothing that arrived is lost:
-                earlier calls returned it.
+            Disconnected, IdleTimeout, TooSlow: The rest will not come. Nothing that arrived is
+                lost: earlier calls returned it.
             TransferEnded: What `interrupt` was given.
             InvalidBody: The body's framing is broken.
         """

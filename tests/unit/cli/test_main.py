@@ -16,7 +16,17 @@ Run = Callable[..., Result]
 
 def test_help_lists_every_command(run: Run) -> None:
     text = run("--help").stdout
-    for command in ("serve", "upload", "ls", "show", "rm", "sweep", "check-config", "version"):
+    for command in (
+        "serve",
+        "upload",
+        "ls",
+        "show",
+        "rm",
+        "sweep",
+        "verify",
+        "check-config",
+        "version",
+    ):
         assert f"\n  {command} " in text
         result = run(command, "-h")
         assert result.exit_code == 0

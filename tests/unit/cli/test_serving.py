@@ -18,7 +18,10 @@ Run = Callable[..., Result]
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """What `serve` was called with, in place of a server."""
     served: list[Settings] = []
-    monkeypatch.setattr("tusd_py.server.serve", served.append)
+    monkeypatch.setattr(
+        "tusd_py.supervisor.supervise",
+        lambda settings, load_settings, greet: served.append(settings),
+    )
     return served
 
 
@@ -80,19 +83,19 @@ def test_settings_that_cannot_be_used_start_nothing(run: Run, served: list[Setti
     [
         (DataDirectoryError("Another server uses it."), "tusd-py: Another server uses it.\n"),
         (
-            OSError(98, "error while attempting to bind on address: address already in use"),
-            "tusd-py: cannot listen on 127.0.0.1:1080 (error while attempting to bind on address: "
-            "address already in use); choose another --host or --port\n",
+            OSError(98, "Address already in use (while attempting to bind on address ...)"),
+            "tusd-py: cannot listen on 127.0.0.1:1080 (Address already in use); choose another "
+            "--host or --port\n",
         ),
     ],
 )
 def test_server_that_cannot_start_says_why(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, complaint: str
 ) -> None:
-    def fail(settings: Settings) -> None:
+    def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("tusd_py.server.serve", fail)
+    monkeypatch.setattr("tusd_py.supervisor.supervise", fail)
     result = run("serve")
     assert (result.exit_code, result.stderr) == (1, complaint)
 

@@ -1,6 +1,7 @@
 """Whatever comes in whatever order, one is inside, the next gets in, and nothing is left over."""
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field
 
 import pytest
@@ -78,7 +79,7 @@ STEPS = st.one_of(
 @given(st.lists(STEPS, max_size=40))
 def test_any_story_has_one_inside_and_loses_no_turn(steps: list[tuple[str, int]]) -> None:
     async def tell() -> None:
-        story = Story(MemoryLocker(first_epoch=1, timeout=60))
+        story = Story(MemoryLocker(new_epoch=itertools.count(1).__next__, timeout=60))
         for step, number in steps:
             match step:
                 case "arrive":
@@ -96,7 +97,7 @@ def test_any_story_has_one_inside_and_loses_no_turn(steps: list[tuple[str, int]]
             story.send_away(story.line[0])
             await story.settle()
             story.check()
-        assert not story.locker._lines, "an empty line was kept"
+        assert not story.locker._turns._lines, "an empty line was kept"
         for task in story.tasks.values():
             if not task.cancelled():
                 task.result()
@@ -105,7 +106,7 @@ def test_any_story_has_one_inside_and_loses_no_turn(steps: list[tuple[str, int]]
 
 
 async def test_epochs_begin_where_the_state_store_says() -> None:
-    locker = MemoryLocker(first_epoch=41, timeout=1)
+    locker = MemoryLocker(new_epoch=itertools.count(41).__next__, timeout=1)
     async with locker.hold(A) as hold:
         assert hold.epoch == 41
     async with locker.hold(A) as hold:
@@ -113,7 +114,7 @@ async def test_epochs_begin_where_the_state_store_says() -> None:
 
 
 async def test_first_reason_to_let_go_stands() -> None:
-    locker = MemoryLocker(first_epoch=1, timeout=0.02)
+    locker = MemoryLocker(new_epoch=itertools.count(1).__next__, timeout=0.02)
     async with locker.hold(A) as hold:
         with pytest.raises(LockTimeout):
             async with locker.hold(A):
@@ -123,7 +124,7 @@ async def test_first_reason_to_let_go_stands() -> None:
 
 
 async def test_uploads_nobody_wants_take_no_memory() -> None:
-    locker = MemoryLocker(first_epoch=1, timeout=0.01)
+    locker = MemoryLocker(new_epoch=itertools.count(1).__next__, timeout=0.01)
     for number in range(20):
         async with locker.hold(upload_id(number)):
             with pytest.raises(LockTimeout):
@@ -133,4 +134,4 @@ async def test_uploads_nobody_wants_take_no_memory() -> None:
     with pytest.raises(ServerStopping):
         async with locker.hold(A):
             pass
-    assert not locker._lines
+    assert not locker._turns._lines

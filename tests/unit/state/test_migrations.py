@@ -7,9 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from tusd_py.errors import DataDirectoryError
-from tusd_py.state.migrations import migrate
+from tusd_py.state.migrations import m001_uploads, migrate
 
 
 @pytest.fixture
@@ -43,6 +44,28 @@ def test_second_time_nothing_is_left_to_do(db: sqlite3.Connection, lock_file: Pa
     db.execute("INSERT INTO upload (id, state, created_at, touched_at) VALUES ('x', 'open', 0, 0)")
     assert migrate(db, lock_file) == []
     assert db.execute("SELECT count(*) FROM upload").fetchone() == (1,)
+
+
+def test_file_of_the_first_version_keeps_its_uploads(
+    db: sqlite3.Connection, lock_file: Path
+) -> None:
+    m001_uploads(Database(db))
+    db.execute("INSERT INTO upload (id, state, created_at, touched_at) VALUES ('x', 'open', 0, 0)")
+    Database(db).table("_sqlite_migrations").insert(
+        {"migration_set": "tusd_py", "name": "m001_uploads", "applied_at": "2026-01-01"}
+    )
+    assert migrate(db, lock_file) == ["m002_address"]
+    assert db.execute("SELECT id, address FROM upload").fetchall() == [("x", None)]
+
+
+def test_only_uploads_that_are_counted_by_address_are_indexed_by_it(
+    db: sqlite3.Connection, lock_file: Path
+) -> None:
+    migrate(db, lock_file)
+    plan = db.execute("EXPLAIN QUERY PLAN SELECT count(*) FROM upload WHERE address = 'x'")
+    assert "upload_address" in str(plan.fetchall())
+    (index,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'upload_address'").fetchone()
+    assert "WHERE address IS NOT NULL" in index
 
 
 def test_file_of_a_later_version_is_refused_with_a_remedy(

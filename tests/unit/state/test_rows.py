@@ -28,6 +28,7 @@ UPLOADS = st.builds(
     expires_at=st.none() | TIMES,
     finished_at=st.none() | TIMES,
     epoch=st.integers(0, MAX_LENGTH),
+    address=st.none() | st.text(),
 )
 
 

@@ -1,6 +1,7 @@
 """The state file: what it is, how it is opened, and what beside it can go wrong."""
 
 import asyncio
+import os
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ import pytest
 
 from tests.contracts.examples import THEN, WEEK, a_final, an_upload, upload_id
 from tusd_py.errors import DataDirectoryError, StateError
-from tusd_py.state import sqlite
+from tusd_py.state import first_look, sqlite
 from tusd_py.state.sqlite import SqliteStore, open_sqlite
 
 
@@ -67,7 +68,7 @@ async def test_readers_do_not_wait_for_a_writer(path: Path, state: SqliteStore) 
         other.execute("DELETE FROM upload")
         async with asyncio.timeout(1):
             assert await state.find(upload_id(1)) == an_upload(1)
-            assert len(await state.offsets()) == 1
+            assert len(await state.named("")) == 1
         other.execute("ROLLBACK")
 
 
@@ -91,6 +92,66 @@ def test_what_is_no_state_file_is_left_alone_and_named(path: Path) -> None:
     with pytest.raises(DataDirectoryError, match="restore it from a backup"):
         asyncio.run(open_sqlite(path, strict=True))
     assert path.read_bytes() == diary
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "upload",
+        "sqlite_autoindex_upload_1",
+        "upload_state_expires_at",
+        "upload_owner_state",
+        "upload_created_at",
+        "upload_epoch",
+        "upload_address",
+        "part",
+        "sqlite_autoindex_part_1",
+        "part_upload_id",
+        "_sqlite_migrations",
+    ],
+)
+async def test_damaged_file_is_refused_with_a_remedy(path: Path, name: str) -> None:
+    """As far as a start can know without reading all of it."""
+    store = await open_sqlite(path, strict=True)
+    for number in range(200):
+        await store.create(an_upload(number, address="::1"))
+    await store.create(a_final(200, 1))
+    await store.close()
+    await asyncio.to_thread(garble, path, name)
+    with pytest.raises(DataDirectoryError, match="`tusd-py verify --repair`"):
+        await open_sqlite(path, strict=True)
+
+
+async def test_first_look_takes_no_longer_for_more_uploads(state: SqliteStore) -> None:
+    plans = await state._reader.run(
+        lambda db: {
+            question: [row[-1] for row in db.execute("EXPLAIN QUERY PLAN " + question)]
+            for question in first_look._QUESTIONS
+            if "max" in question
+        }
+    )
+    for question, plan in plans.items():
+        assert len(plan) == 1, (question, plan)
+        assert plan[0].startswith("SEARCH"), (question, plan)
+
+
+def garble(path: Path, name: str) -> None:
+    """Garble the first page of a table or an index."""
+    with closing(sqlite3.connect(path)) as db:
+        found = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
+        (page,) = found.fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+
+def test_file_that_may_not_be_written_is_refused_and_not_opened_to_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(DataDirectoryError, match="writable"):
+        asyncio.run(open_sqlite(path, strict=True))
 
 
 async def test_missing_directory_is_refused_with_a_remedy(tmp_path: Path) -> None:
@@ -120,9 +181,10 @@ async def test_many_may_open_a_new_file_at_once(path: Path) -> None:
         (sqlite._DUE, (0, 1)),
         (sqlite._UNFINISHED_FINALS, ()),
         (sqlite._FINALS_OF, ("x",)),
+        (sqlite._NAMED, ("00", "00g")),
         ("SELECT max(epoch) FROM upload", ()),
     ],
-    ids=["find", "parts", "due", "unfinished-finals", "finals-of", "highest-epoch"],
+    ids=["find", "parts", "due", "unfinished-finals", "finals-of", "named", "highest-epoch"],
 )
 async def test_frequent_questions_are_answered_by_an_index(
     state: SqliteStore, statement: str, values: tuple[object, ...]
@@ -153,6 +215,7 @@ async def test_hundred_thousand_uploads_do_not_slow_finding_down(state: SqliteSt
         for number in range(1, 501):
             assert await state.find(upload_id(number)) is not None
         assert await state.due(THEN, 500) == []
+        assert await state.count_living(10) == 10
         assert len(await state.unfinished_finals()) == 1
         assert len(await state.finals_of(upload_id(5))) == 1
         assert len(await state.list_uploads(state=None, owner=None, limit=10)) == 10

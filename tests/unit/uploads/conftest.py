@@ -128,9 +128,14 @@ async def make_world(
     state = cast(StateStore, watched)
     clock = Clock()
     epoch = await real_state.highest_epoch() + 1
-    locks = MemoryLocker(first_epoch=epoch, timeout=lock_timeout)
+    locks = MemoryLocker(new_epoch=itertools.count(epoch).__next__, timeout=lock_timeout)
     concatenation = Concatenation(
-        data=data, state=state, policy=policy, clock=clock, listener=events.append
+        data=data,
+        state=state,
+        locks=locks,
+        policy=policy,
+        clock=clock,
+        listener=events.append,
     )
     sweeper = Sweeper(
         state=state,

@@ -142,9 +142,11 @@ class WatchedStore(MemoryStore):
         self.fail(verb)
         self.journal.append((verb, upload_id, offset))
 
-    async def allocate(self, upload_id: str, length: int | None) -> None:
+    async def allocate(
+        self, upload_id: str, length: int | None, *, witness: Upload | None = None
+    ) -> None:
         self.note("allocate", upload_id, length or 0)
-        await super().allocate(upload_id, length)
+        await super().allocate(upload_id, length, witness=witness)
         self.durable[upload_id] = bytearray()
 
     def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
@@ -185,12 +187,12 @@ class WatchedState:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._state, name)
 
-    async def create(self, upload: Upload) -> None:
+    async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
         self.fail("create")
         assert upload.id in self._data.durable, "a row before its data"
         assert upload.offset == 0
         self._data.journal.append(("create", upload.id, 0))
-        await self._state.create(upload)
+        await self._state.create(upload, max_open=max_open)
 
     async def advance(self, change: Advance) -> Upload:
         self.fail("advance")

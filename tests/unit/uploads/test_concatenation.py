@@ -175,13 +175,13 @@ async def test_wrong_parts_leave_nothing(world: World) -> None:
     whole = await world.finished(b"b")
     final = await create_final(world, part)
     gone = Upload(upload_id(99))
-    before = await world.state.offsets()
+    before = await world.state.named("")
     for parts in ([gone], [part, gone], [whole], [final], [part, part]):
         with pytest.raises(InvalidPart):
             await create_final(world, *parts)
     with pytest.raises(InvalidPart):
         await create_final(world, part, owner="eve")
-    assert await world.state.offsets() == before
+    assert await world.state.named("") == before
 
 
 async def test_expired_part_is_no_part(world: World) -> None:

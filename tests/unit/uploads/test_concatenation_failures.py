@@ -23,7 +23,7 @@ async def test_final_that_cannot_be_joined_at_once_is_not_left(
     world.data.fail = failing("concatenate", error, only_once=True)
     with pytest.raises(type(error)):
         await create_final(world, part)
-    assert set(await world.state.offsets()) == {part.id}
+    assert {each.id for each in await world.state.named("")} == {part.id}
     assert {stored.upload_id async for stored in world.data.stored()} == {part.id}
     assert (await create_final(world, part)).is_finished
 
@@ -109,7 +109,7 @@ async def test_parts_tidied_up_while_they_are_joined_go_after_that(
     go_on.set()
     await asyncio.gather(*tidying)
     assert await eventually_joined(world, final) == b"ab"
-    assert set(await world.rows.offsets()) == {final.id}
+    assert {each.id for each in await world.rows.named("")} == {final.id}
 
 
 async def test_part_stays_where_its_joining_takes_too_long(
@@ -183,4 +183,4 @@ async def test_no_room_for_the_joined_upload_is_said(tmp_path: Path) -> None:
         part = await world.finished(b"sixsix", concat="partial")
         with pytest.raises(StorageFull):
             await create_final(world, part)
-        assert set(await world.state.offsets()) == {part.id}
+        assert {each.id for each in await world.state.named("")} == {part.id}

@@ -10,7 +10,7 @@ from tests.unit.uploads.conftest import EXPIRE_AFTER, HOUR, World
 from tests.unit.uploads.fakes import BROKEN, ScriptedBody, failing
 from tusd_py.errors import StorageError, TusError
 from tusd_py.protocol.upload import Upload, UploadState
-from tusd_py.uploads.expiration import SweepReport
+from tusd_py.uploads.expiration import UNBORN_GRACE, SweepReport
 
 OVER = THEN + EXPIRE_AFTER
 
@@ -146,6 +146,20 @@ async def test_data_of_a_tombstone_is_an_orphan(world: World) -> None:
     assert await state_of(world, tombstone) is UploadState.EXPIRED
 
 
+async def test_empty_data_of_a_creation_that_was_cut_short_goes_soon(world: World) -> None:
+    """It may have room reserved, and it holds nothing that anybody could miss."""
+    for number in (1, 2):
+        await world.data.allocate(upload_id(number), 1000)
+    await world.store(an_upload(3), b"")
+    age(world, upload_id(1), UNBORN_GRACE + 1)
+    age(world, upload_id(2), UNBORN_GRACE - 1)
+    age(world, upload_id(3), UNBORN_GRACE + 1)
+    assert await world.sweeper.sweep() == SweepReport(orphans=1)
+    assert await world.data.size(upload_id(1)) is None
+    assert await world.data.size(upload_id(2)) == 0
+    assert await world.data.size(upload_id(3)) == 0
+
+
 async def test_more_orphans_than_one_batch_go_together(world: World) -> None:
     for number in range(1203):
         await world.data.allocate(upload_id(number), None)
@@ -172,11 +186,11 @@ async def test_dry_run_counts_the_same_and_changes_nothing(world: World) -> None
     await world.rows.remove(upload_id(99))
     age(world, upload_id(99), 3 * HOUR)
     events, journal = list(world.events), list(world.journal)
-    offsets = await world.rows.offsets()
+    uploads = await world.rows.named("")
     planned = await world.service.sweep(dry_run=True)
     assert planned == SweepReport(expired=1, tombstones=1, orphans=1, bytes_freed=11)
     assert (world.events, world.journal) == (events, journal)
-    assert await world.rows.offsets() == offsets
+    assert await world.rows.named("") == uploads
     done = await world.service.sweep(dry_run=False)
     assert (done.expired, done.orphans, done.bytes_freed) == (1, 1, 11)
 
