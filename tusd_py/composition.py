@@ -53,7 +53,9 @@ async def open_service(
     """
     if not exclusive:
         async with open_backends(settings, None) as backends:
-            yield _build(settings, backends, clock, listener)[0]
+            service, _, concatenation = _build(settings, backends, clock, listener)
+            yield service
+            await concatenation.close()
         return
     with ExitStack() as stack:
         await asyncio.to_thread(stack.enter_context, claim(settings))

@@ -197,6 +197,25 @@ def others_answer(server: RunningServer) -> bool:
         connection.close()
 
 
+def test_rm_asks_the_writer_to_let_go(server: RunningServer) -> None:
+    url = create(server)
+    upload_id = url.rpartition("/")[2]
+    with hanging_patch(url, 100_000) as connection:
+        rm = [sys.executable, "-m", "tusd_py", "rm", "--yes", upload_id]
+        done = subprocess.run(
+            [*rm, "--data-dir", str(server.directory / "data")],
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, f"removed {upload_id}\n"), done.stderr
+        # It committed what it had and left, rather than finding its upload gone at the end.
+        assert connection.recv(1000).startswith(b"HTTP/1.1 423 ")
+    assert ask("HEAD", url).status == 404
+
+
 # --- Signals ---
 
 

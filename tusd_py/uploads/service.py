@@ -199,14 +199,17 @@ class UploadService:
 
     async def remove(self, upload_id: str) -> None:
         """
-        Remove an upload, also from another process than the server's.
-
-        The state goes first: a writer's next commit then fails, and its bytes go with the file.
+        Remove an upload, or its tombstone, also from another process than the server's.
 
         Raises:
             UploadNotFound: There is none.
+            LockTimeout: A writer does not let go, or a final upload still needs the part.
         """
-        await self._remove(await self.show(upload_id))
+        async with self._locks.hold(upload_id):
+            upload = await self.show(upload_id)
+            if upload.is_partial:
+                await self._concatenation.let_go(upload)
+            await self._remove(upload)
 
     async def sweep(self, *, dry_run: bool) -> SweepReport:
         """Remove what has expired and what belongs to nobody; with *dry_run*, only count it."""
