@@ -242,6 +242,10 @@ class _Worker(worker.GunicornUVLoopWebWorker):
 
     def init_process(self) -> None:
         _die_with_parent(self.ppid)
+        # Plain sockets, for uvloop: what gunicorn wraps around them it cannot detach, and closes
+        # the descriptor a second time, when it may be an upload's file already.
+        wrapped: Any = self.sockets
+        self.sockets = [each.sock for each in wrapped]
         super().init_process()
 
     def run(self) -> None:

@@ -157,15 +157,19 @@ def can_trace() -> bool:
 
 @contextmanager
 def traced_server(
-    directory: Path, log: Path, *flags: str, tampering: tuple[str, ...] = ()
+    directory: Path,
+    log: Path,
+    *flags: str,
+    calls: str = _CALLS,
+    tampering: tuple[str, ...] = (),
 ) -> Iterator[RunningServer]:
     """
     Run the server under strace; once the context is left, *log* is whole.
 
     `RunningServer` starts `sys.executable`, so here that is a script which runs Python traced.
-    *tampering* are options of strace that make calls fail.
+    *calls* are those that it logs; *tampering* are options of strace that make calls fail.
     """
-    strace = ["strace", "-D", "-f", "-y", "--seccomp-bpf", "-s", "4096", "-e", f"trace={_CALLS}"]
+    strace = ["strace", "-D", "-f", "-y", "--seccomp-bpf", "-s", "4096", "-e", f"trace={calls}"]
     python = directory / "traced-python"
     command = shlex.join([*strace, *tampering, "-o", str(log), sys.executable])
     process = directory / "traced-process"
