@@ -20,4 +20,6 @@ async def to_the_end(call: "asyncio.Future[_T]") -> _T:
         while not call.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([call])
+        if not call.cancelled():
+            call.exception()  # nobody else takes it, and asyncio would log that
         raise
