@@ -68,6 +68,22 @@ async def test_client_that_is_gone_before_it_is_invited_is_no_bug(
     assert not bugs(caplog)
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 100", CHUNKED])
+async def test_client_that_goes_amid_a_packed_body_leaves_nothing_behind(
+    server: TusServer, framing: str
+) -> None:
+    before = len(asyncio.all_tasks())
+    async with server.raw() as connection:
+        octets = ("Content-Type: application/offset+octet-stream", "Upload-Length: 300")
+        await connection.send(
+            request_head("POST", "/files/", *octets, framing, "Content-Encoding: gzip")
+        )
+        assert (await connection.receive()).status == 415
+    async with asyncio.timeout(3):
+        while len(asyncio.all_tasks()) > before:
+            await asyncio.sleep(0.02)
+
+
 async def test_hung_line_whose_request_is_answered_does_not_hold_up_the_end(
     data_dir: Path,
 ) -> None:

@@ -78,7 +78,7 @@ class Connection(RequestHandler):
 
     __slots__ = (
         *("_body", "_client", "_entrance", "_head_began", "_head_tail"),
-        *("_head_timer", "_held", "_left_alone", "_refused"),
+        *("_head_timer", "_held", "_left_alone", "_refused", "_drained"),
     )
 
     def __init__(self, manager: web.Server, entrance: Entrance, **options: Any) -> None:
@@ -91,6 +91,7 @@ class Connection(RequestHandler):
         self._head_tail = b""  # the last bytes of a head that is not complete
         self._body: ReceivedBody | None = None  # the body that is arriving now
         self._refused = False  # broken beyond repair: nothing that follows can be trusted
+        self._drained: StreamReader | None = None  # what aiohttp reads after the answer
         self._left_alone = False  # aiohttp reads the rest, and the connection ends with it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -132,6 +133,8 @@ class Connection(RequestHandler):
         """End the body that was arriving, too: aiohttp knows only of the one being handled."""
         self._entrance.leave(self._client)
         self._head_is_here()
+        if self._drained is not None:
+            self._drained.feed_eof()
         body, self._body = self._body, None
         if body is not None and body.answered:
             body.feed_eof()  # before aiohttp sees an exception
@@ -145,6 +148,8 @@ class Connection(RequestHandler):
     def close(self) -> None:
         """Take no further request, and wait no longer for the rest of one that is answered."""
         super().close()
+        if self._drained is not None:
+            self._drained.feed_eof()
         if self._body is not None and self._body.answered:
             self._refused = True
             self._body.feed_eof()
@@ -188,6 +193,7 @@ class Connection(RequestHandler):
             if content.exception() is not None:
                 resp.force_close()
         elif content is not EMPTY_PAYLOAD:
+            self._drained = content
             resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
