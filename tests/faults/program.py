@@ -42,13 +42,21 @@ class Program(RunningServer):
         return self.data_dir / "uploads" / upload_id[:2] / upload_id
 
     def disagreements(self) -> list[str]:
-        """Return what state and data say differently; the server may run meanwhile."""
+        """
+        Return what state and data say differently; the server may run meanwhile.
+
+        An empty file without a row is a creation that was cut: it is swept a minute later.
+        """
         files = {file.name: file.stat().st_size for file in self.data_dir.glob("uploads/??/*")}
         state = self.data_dir / "state.sqlite3"
         with closing(sqlite3.connect(f"{state.as_uri()}?mode=ro", uri=True)) as db:
             rows = dict(db.execute('SELECT id, "offset" FROM upload').fetchall())
         found = [f"{upload_id} has no file" for upload_id in rows.keys() - files.keys()]
-        found += [f"{upload_id} has no row" for upload_id in files.keys() - rows.keys()]
+        found += [
+            f"{upload_id} has no row"
+            for upload_id in files.keys() - rows.keys()
+            if files[upload_id]
+        ]
         found += [
             f"{upload_id} has {files[upload_id]} bytes of {offset}"
             for upload_id, offset in rows.items()

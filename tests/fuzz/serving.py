@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,13 @@ from tusd_py.web.takeover import Takeover
 #: What a connection is made of. Of its last request a few may stay until the next one.
 _OF_A_CONNECTION = {Connection, ReceivedBody, RequestBody, Takeover, Transfer, Lease}
 _FEW = 3
+
+
+def _objects() -> Counter[type]:
+    """Return how many objects of connections there are."""
+    gc.collect()
+    kinds = (type(each) for each in gc.get_objects())
+    return Counter(kind for kind in kinds if kind in _OF_A_CONNECTION)
 
 
 class Clock:
@@ -79,6 +86,8 @@ class Serving:
     _complaints: Complaints
     _tasks: set[asyncio.Task[Any]]
     _descriptors: Counter[str] | None = None
+    #: What other tests have left in this process.
+    _objects: Counter[type] = field(default_factory=_objects)
 
     async def rest(self, uploads: Sequence[str], *, limit: float) -> None:
         """
@@ -110,9 +119,8 @@ class Serving:
         Raises:
             Violation: There are more than a few.
         """
-        gc.collect()
-        counted = Counter(type(each) for each in gc.get_objects())
-        left = {kind: counted[kind] for kind in _OF_A_CONNECTION if counted[kind] > _FEW}
+        counted = _objects() - self._objects
+        left = {kind: count for kind, count in counted.items() if count > _FEW}
         files = [path for path in (self.data_dir / "uploads").rglob("*") if path.is_file()]
         if left or files:
             raise Violation(f"left in memory: {left}; on disk: {files}")

@@ -18,6 +18,10 @@ from tests.fuzz.stage import CAST, Stage
 
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory makes a private one inside
 
+#: How much longer than anything else it may take until nothing is left of a connection that broke:
+#: aiohttp waits ten seconds for the rest of a body that it unpacks itself.
+_LEAVING = 1.5
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
@@ -28,8 +32,7 @@ class Session:
     Args:
         loop_factory: Makes the event loop that the server, and its clients, run on.
         figures: Counts what is reached.
-        limit: How many seconds the server may take for anything; more is a hang. Ten is what
-            aiohttp waits for the rest of a body that is refused.
+        limit: How many seconds the server may take for anything; more is a hang.
         defect: A context in which the server has a defect, for tests of the fuzzer itself.
         settings: Of the server.
     """
@@ -131,7 +134,7 @@ class Session:
     async def _sweep(self, stages: Iterable[Stage]) -> None:
         """Make sure that nothing is left but what clients could not know of; remove that."""
         known = [upload_id for stage in stages for upload_id in stage.ledger.entries]
-        await self._serving.rest(known, limit=self._limit)
+        await self._serving.rest(known, limit=_LEAVING * self._limit)
         service = self._serving.service
         rows = {row.id for row in await service.list_uploads()}
         strangers = rows.difference(known)

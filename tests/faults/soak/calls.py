@@ -23,7 +23,16 @@ _LEFT_OPEN = 500
 
 
 class Transient(Exception):
-    """It did not work this time: the client asks where it stands, and goes on there."""
+    """
+    It did not work this time: the client asks where it stands, and goes on there.
+
+    Attributes:
+        status: What the server answered; None where it did not.
+    """
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 @dataclass(slots=True)
@@ -158,9 +167,9 @@ class Caller:
         # On HEAD only 423 makes tus-js-client keep the upload; all else makes it start from zero.
         head = request.method == "HEAD"
         if status == 423 or (status == 409 and request.method == "PATCH"):
-            raise Transient(str(status))
+            raise Transient(str(status), status)
         if not head and world.timeline.excuses(status, request.began):
-            raise Transient(str(status))
+            raise Transient(str(status), status)
         faults = ", ".join(sorted(world.timeline.since(request.began))) or "no fault"
         text = answer.body[:300].decode(errors="replace")
         world.ledger.violate(f"{request.method} was answered {status} ({faults}): {text}", record)

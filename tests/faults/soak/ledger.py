@@ -125,7 +125,8 @@ class Ledger:
         given_up: Ids that were given up after a violation; they are wherever they are.
         doubtful: Ids whose termination was asked for in vain at first: a crash may have left
             their bytes to the sweeper.
-        unanswered: Names of creations that got no answer; they may have had their effect.
+        unanswered: Names of creations that got no answer and may have had their effect, or were
+            refused for want of room, in which case there may be none to take them back.
         interrupted: How many of those a process may have died of, so that data without a row may
             be left to the sweeper.
     """

@@ -95,19 +95,15 @@ class Monkey:
             await asyncio.gather(guarding, return_exceptions=True)
 
     async def _do(self, fault: Fault) -> None:
-        if await self._try(self.repertoire[fault], fault):
+        try:
+            await self.repertoire[fault]()
+        except AssertionError as error:
+            # The server did not start, or not stop: nothing works from here.
+            self._world.ledger.report(f"{fault}: {error}")
+            self.lost.set()
+        else:
             self._world.figures.counts[fault] += 1
             self.did.add(fault)
-
-    async def _try(self, step: Callable[[], Awaitable[None]], name: str) -> bool:
-        """Do *step*, and tell whether that worked; report it where the server did not come back."""
-        try:
-            await step()
-        except AssertionError as error:
-            self._world.ledger.report(f"{name}: {error}")
-            self.lost.set()
-            return False
-        return True
 
     # --- Processes ---
 
@@ -130,8 +126,7 @@ class Monkey:
             while not accepted.done():
                 assert time.monotonic() < began + _PATIENCE, "the server accepts nothing"
                 await asyncio.wait({accepted}, timeout=0.1)
-                if self._server.has_ended:
-                    await self._bring_back()
+                assert not self._server.has_ended, "the server ended by itself"
         finally:
             accepted.cancel()
             await asyncio.gather(accepted, return_exceptions=True)
@@ -158,18 +153,18 @@ class Monkey:
                 await self._start()
 
     async def _start(self) -> None:
-        """Start the server, again and again where a full disk prevents it, as systemd would."""
+        """Start the server, again and again while it refuses for want of room, as systemd would."""
         while True:
             began = time.monotonic()
             try:
                 await asyncio.to_thread(self._server.start)
-                if not self._server.has_ended:
-                    return
             except AssertionError:
                 if Fault.FULL not in self._world.timeline.since(began):
                     raise
-            self._world.figures.counts["starts that a full disk prevented"] += 1
-            await asyncio.sleep(0.2)
+                self._world.figures.counts["starts refused for want of room"] += 1
+                await asyncio.sleep(0.2)
+            else:
+                return
 
     async def _reload(self) -> None:
         async with self._processes:
@@ -220,20 +215,13 @@ class Monkey:
             pass
 
     async def _guard(self) -> None:
-        """Bring a server back that ended by itself, or report it."""
-        while True:
+        """Report a server that ends by itself."""
+        while not self.lost.is_set():
             await asyncio.sleep(0.1)
             async with self._processes:
                 if self._server.has_ended:
-                    with self._world.timeline.during(Fault.RESTART):
-                        await self._try(self._bring_back, "the guard")
-
-    async def _bring_back(self) -> None:
-        """Start a server again that ended by itself; a full disk is the one reason to do so."""
-        lately = time.monotonic() - _PATIENCE
-        assert Fault.FULL in self._world.timeline.since(lately), "the server ended by itself"
-        self._world.figures.counts["servers that a full disk ended"] += 1
-        await self._start()
+                    self._world.ledger.report("the server ended by itself")
+                    self.lost.set()
 
     async def _any_worker(self) -> int:
         """Return the process id of a worker, once there is one."""

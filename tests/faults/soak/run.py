@@ -163,10 +163,10 @@ class _Run:
         clients = asyncio.create_task(crowd.go_on(options.clients))
         breaking = asyncio.create_task(monkey.go_on(options.every))
         try:
+            began = time.monotonic()
             if mischief is not None:
                 await asyncio.sleep(options.seconds / 2)
                 await asyncio.to_thread(mischief, self._server.data_dir)
-            began = time.monotonic()
             while self._goes_on(monkey, time.monotonic() - began):
                 await asyncio.sleep(0.2)
                 for task in (clients, breaking):
@@ -215,7 +215,7 @@ class _Run:
         leaks.look_at_memory(self.figures.memory, baseline, options.clients, ledger)
         await asyncio.to_thread(server.stop)
         await asyncio.to_thread(leaks.look_at_files, server, baseline, ledger)
-        await asyncio.to_thread(leaks.look_at_uploads, server, kept, ledger)
+        without_data = await asyncio.to_thread(leaks.look_at_uploads, server, kept, ledger)
         server.flags += ("--orphan-grace", "1s", "--sweep-interval", "1s")
         await asyncio.to_thread(server.start)
         for record in kept:
@@ -223,7 +223,7 @@ class _Run:
                 await self._look_again(world, record)
         await asyncio.to_thread(leaks.look_at_swept, server, ledger)
         await asyncio.to_thread(server.stop)
-        await asyncio.to_thread(leaks.look_through_verify, server, ledger)
+        await asyncio.to_thread(leaks.look_through_verify, server, without_data, ledger)
         self._judge_figures()
 
     def judge_log(self) -> None:

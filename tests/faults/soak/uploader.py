@@ -112,9 +112,9 @@ class Uploader(Inspector):
         try:
             answer = await self.call("POST", PATH, headers | metadata, body, expect=_CREATED)
         except Transient as reason:
-            if not isinstance(reason.__cause__, Broken):
+            if reason.status not in (None, 507):
                 ledger.unanswered.discard(name)  # it was refused
-            elif self._world.timeline.since(began) & ENDS_PROCESSES:
+            if reason.status is None and self._world.timeline.since(began) & ENDS_PROCESSES:
                 ledger.interrupted += 1
             raise
         ledger.unanswered.discard(name)
