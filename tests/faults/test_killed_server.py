@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -92,13 +92,18 @@ class Client:
             await asyncio.sleep(0.01)
 
 
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Program]:
+    program = Program(tmp_path, "--checkpoint-bytes", "128KiB", "--checkpoint-interval", "50ms")
+    yield program
+    program.kill()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_killed_server_keeps_its_promises(tmp_path: Path, seed: int) -> None:
+async def test_killed_server_keeps_its_promises(server: Program, seed: int) -> None:
     moments = random.Random(seed)
     clients = [Client(number) for number in range(CLIENTS)]
-    flags = ("--checkpoint-bytes", "128KiB", "--checkpoint-interval", "50ms")
-    server = Program(tmp_path, *flags)
     for _ in range(ROUNDS):
         await asyncio.to_thread(server.start)
         uploading = [asyncio.create_task(each.upload(server.endpoint)) for each in clients]

@@ -5,12 +5,16 @@ import time
 from tests.faults.soak.calls import Caller, Transient
 from tests.faults.soak.contents import Comparison
 from tests.faults.soak.ledger import Presence
+from tests.faults.soak.plans import MIB
 from tests.faults.soak.wire import Answer, Broken, Line
 
 _FOUND = frozenset({200})
 _MISSING = frozenset({404, 410})
 #: Downloads of fewer bytes go over the bad network; larger ones would hardly come to their end.
 _SMALL = 1024 * 1024
+#: The most that an interruption may cost: `checkpoint_bytes`, and what was on its way, in the
+#: server's buffers and in those of the kernel.
+_MOST_RESENT = (64 + 24) * MIB
 #: Seconds to wait for a HEAD that is measured; longer than the server's own limit for it.
 _MEASURED = 15.0
 
@@ -80,7 +84,9 @@ class Inspector(Caller):
                 self._world.ledger.violate(f"HEAD says that its length is {length}", record)
             record.declared = True
         self.accept_offset(answer, floor)
-        record.resumed()
+        again = record.resumed()
+        if again > _MOST_RESENT:
+            self._world.ledger.report(f"{again} bytes have to be sent again", record)
 
     def accept_offset(self, answer: Answer, floor: int) -> int:
         """Return the offset in *answer*, unless it cannot be; *floor* was acknowledged before."""

@@ -84,12 +84,13 @@ class Record:
         self.sent = max(self.sent, stop)
         self.reached = max(self.reached, stop)
 
-    def resumed(self) -> None:
-        """Note that the client goes on at what was acknowledged."""
+    def resumed(self) -> int:
+        """Go on at what was acknowledged; return how many bytes have to be sent again."""
         again = max(0, self.sent - self.floor)
         self.resent += again
         self.resent_at_once = max(self.resent_at_once, again)
         self.sent = self.floor
+        return again
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,6 @@ from tests.faults.soak.uploader import Uploader
 _FINISH = 150.0
 #: Seconds for which a run of a few faults may go on until each was there.
 _LONGER = 60.0
-#: The most that an interruption may cost: `checkpoint_bytes`, and what was on its way, in the
-#: server's buffers and in those of the kernel.
-_MOST_RESENT = 64 * MIB + 24 * MIB
 #: Shorter than the defaults, so that a run of minutes sees what they do.
 _FLAGS = (
     *("--idle-timeout", "10s", "--shutdown-timeout", "5s", "--disk-reserve", "16MiB"),
@@ -251,8 +248,6 @@ class _Run:
             self._tell(f"{text}; but a small PATCH took {usual:.3f} s: not judged")
         elif slow > bar:
             self.ledger.report(text)
-        if figures.resent_at_once > _MOST_RESENT:
-            self.ledger.report(f"an interruption cost {figures.resent_at_once} bytes")
 
     @asynccontextmanager
     async def _watching(self) -> AsyncIterator[None]:
