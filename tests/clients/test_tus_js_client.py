@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +94,10 @@ def start_upload(node: str) -> Iterator[StartUpload]:
 def assert_arrived(url: str | None, file: Path) -> None:
     """What the server gives back at *url* is *file*, byte for byte."""
     assert url is not None
+    deadline = time.monotonic() + 20
+    while "Upload-Offset" not in ask("HEAD", url).headers:  # its parts are being joined
+        assert time.monotonic() < deadline, "it is never joined"
+        time.sleep(0.02)
     answer = ask("GET", url)
     assert answer.status == 200
     assert answer.body == file.read_bytes()

@@ -133,6 +133,9 @@ class Caller:
         try:
             answer = await (await self._ready_line()).ask(request, patience=self._world.patience)
         except Broken as broken:
+            if method == "PATCH":
+                straight = self._line is not None and self._line.address == self._world.direct
+                self._record.broke_straight = straight
             self._leave()
             self._record.note(f"{request.headers['X-Request-ID']} {broken}")
             raise Transient(str(broken)) from broken

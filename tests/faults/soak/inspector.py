@@ -85,7 +85,9 @@ class Inspector(Caller):
             record.declared = True
         self.accept_offset(answer, floor)
         again = record.resumed()
-        if again > _MOST_RESENT:
+        # On a bad line a client may send on and on into a request that was refused long ago: the
+        # answer is lost, and the server drains what comes.
+        if record.broke_straight and again > _MOST_RESENT:
             self._world.ledger.report(f"{again} bytes have to be sent again", record)
 
     def accept_offset(self, answer: Answer, floor: int) -> int:

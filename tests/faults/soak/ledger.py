@@ -43,6 +43,7 @@ class Record:
         declared: Whether the server knows the length.
         boundaries: The only offsets there can be, where checksums speak for whole chunks.
         resent: Bytes that had to be sent again, and the most of them at once.
+        broke_straight: Whether the last PATCH that broke off was on a line past the proxy.
         progress: When it last came nearer to its end.
     """
 
@@ -58,6 +59,7 @@ class Record:
     boundaries: set[int] | None = None
     resent: int = 0
     resent_at_once: int = 0
+    broke_straight: bool = False
     progress: float = field(default_factory=time.monotonic)
     history: deque[str] = field(default_factory=lambda: deque(maxlen=_HISTORY))
 

@@ -67,11 +67,15 @@ class Line:
     One connection.
 
     Attributes:
+        address: Where it leads.
         is_reusable: Whether another request may follow on it.
         moved: When anything was last sent or received.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.address = address
         self._reader = reader
         self._writer = writer
         self.is_reusable = True
@@ -86,7 +90,7 @@ class Line:
         except (OSError, TimeoutError) as error:
             raise Broken(f"cannot connect: {error!r}") from error
         tune(writer)
-        return cls(reader, writer)
+        return cls(address, reader, writer)
 
     async def ask(self, request: Request, *, patience: float) -> Answer:
         """
