@@ -56,10 +56,16 @@ class Client:
             text=True,
             cwd=self._directory,
             env=self._environment,
+            # A shell lets what it runs in the background, and all of its children, ignore Ctrl-C.
+            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
         )
 
     def _command(self, *arguments: object) -> list[str]:
         return [sys.executable, "-m", "tusd_py", *map(str, arguments)]
+
+
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
