@@ -67,10 +67,10 @@ async def open_service(
 
 async def make_ready(settings: Settings) -> Findings:
     """
-    Make the claimed data directory ready for the processes of this server; recover from a crash.
+    Make the claimed data directory ready for the processes of this server.
 
     Raises:
-        DataDirectoryError: The data directory cannot be used.
+        DataDirectoryError: The data directory cannot be used, or its data is missing as a whole.
     """
     findings = await survey(settings)
     async with open_backends(settings, findings) as backends:

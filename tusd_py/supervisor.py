@@ -2,7 +2,7 @@
 Runs the server's processes: one that supervises, under gunicorn, and those that serve.
 
 The supervisor holds the data directory and the listening sockets, so both outlive any worker. It
-recovers what a crash left, once; then it forks. A worker that dies is replaced; SIGHUP starts new
+makes the directory ready, once; then it forks. A worker that dies is replaced; SIGHUP starts new
 ones with the settings as they are now and lets the old ones end; SIGTERM lets all of them end.
 """
 

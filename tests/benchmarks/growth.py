@@ -13,7 +13,7 @@ from tests.benchmarks.small import make_uploads
 from tests.benchmarks.small_load import Load
 from tests.benchmarks.wire import Wire
 from tusd_py.protocol.upload import Upload, UploadState
-from tusd_py.state.rows import COLUMNS, to_row
+from tusd_py.state.rows import COLUMNS, PLACES, to_row
 from tusd_py.storage.layout import STATE_FILE
 
 _BATCH = 10_000
@@ -93,13 +93,12 @@ def _filled_state(trial: Trial, count: int) -> Path:
 def fill(state_file: Path, count: int) -> None:
     """Add *count* expired uploads to a state file that nobody uses."""
     now = time.time()
-    marks = ", ".join("?" * len(to_row(_expired(now, 0))))
     db = sqlite3.connect(state_file)
     for start in range(0, count, _BATCH):
         numbers = range(start, min(count, start + _BATCH))
         rows = [to_row(_expired(now, number)) for number in numbers]
         with db:
-            db.executemany(f"INSERT INTO upload ({COLUMNS}) VALUES ({marks})", rows)  # noqa: S608
+            db.executemany(f"INSERT INTO upload ({COLUMNS}) VALUES ({PLACES})", rows)  # noqa: S608
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
 

@@ -3,9 +3,11 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from email.message import Message
 from http.client import HTTPConnection
 from pathlib import Path
@@ -119,6 +121,30 @@ class RunningServer:
             self._process.kill()
             self._process.wait(STOP_SECONDS)
             self._process = None
+
+
+def create(server: RunningServer, length: int) -> str:
+    """Create an upload on a connection of its own, and return its URL."""
+    parts = urlsplit(server.endpoint)
+    connection = HTTPConnection(parts.netloc, timeout=20)
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(length)}
+    with closing(connection):
+        connection.request("POST", parts.path, headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == 201
+    return f"http://{parts.netloc}{answer.headers['Location']}"
+
+
+def begin_patch(url: str, announced: int, sent: bytes) -> socket.socket:
+    """Send the head of a PATCH and some of its body."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port or 80), timeout=20)
+    head = (
+        f"PATCH {parts.path} HTTP/1.1\r\nHost: test\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+        f"Content-Type: application/offset+octet-stream\r\nContent-Length: {announced}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + sent)
+    return connection
 
 
 class Answer(NamedTuple):

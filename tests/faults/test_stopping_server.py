@@ -5,13 +5,12 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
-from tests.clients.running_server import ask
+from tests.clients.running_server import ask, begin_patch, create
 from tests.faults.program import Program, run_beside
 
 MIB = 1024 * 1024
@@ -27,27 +26,6 @@ def server(tmp_path: Path) -> Iterator[Program]:
     program.kill()
 
 
-def create(server: Program, length: int) -> str:
-    connection = HTTPConnection(*server.address, timeout=20)
-    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(length)}
-    with closing(connection):
-        connection.request("POST", "/files/", headers=headers)
-        location = connection.getresponse().headers["Location"]
-    return server.endpoint.removesuffix("/files/") + str(location)
-
-
-def begin_patch(server: Program, url: str, announced: int, sent: bytes) -> socket.socket:
-    """Send the head of a PATCH and some of its body."""
-    connection = socket.create_connection(server.address, timeout=20)
-    path = "/files/" + url.rpartition("/")[2]
-    head = (
-        f"PATCH {path} HTTP/1.1\r\nHost: test\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
-        f"Content-Type: application/offset+octet-stream\r\nContent-Length: {announced}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + sent)
-    return connection
-
-
 def answer_on(connection: socket.socket) -> HTTPResponse:
     response = HTTPResponse(connection, method="PATCH")
     response.begin()
@@ -59,7 +37,7 @@ def test_upload_under_way_is_kept_and_its_client_is_told(
     server: Program, number: signal.Signals
 ) -> None:
     url = create(server, len(CONTENT))
-    with begin_patch(server, url, len(CONTENT), CONTENT[:SENT]) as connection:
+    with begin_patch(url, len(CONTENT), CONTENT[:SENT]) as connection:
         time.sleep(0.3)  # until the server has read what was sent
         began = time.monotonic()
         server.signal(number)
@@ -95,7 +73,7 @@ def test_client_who_does_not_read_holds_it_up_no_longer_than_the_setting(
     server.start()
     length = 64 * MIB
     url = create(server, length)
-    with begin_patch(server, url, length, bytes(length)) as connection:
+    with begin_patch(url, length, bytes(length)) as connection:
         assert answer_on(connection).status == 204
     with socket.create_connection(server.address, timeout=20) as reader:
         reader.sendall(f"GET /files/{url.rpartition('/')[2]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -108,7 +86,7 @@ def test_client_who_does_not_read_holds_it_up_no_longer_than_the_setting(
 
 def test_second_signal_while_it_stops_does_no_harm(server: Program) -> None:
     url = create(server, len(CONTENT))
-    with begin_patch(server, url, len(CONTENT), CONTENT[:SENT]):
+    with begin_patch(url, len(CONTENT), CONTENT[:SENT]):
         time.sleep(0.3)
         for _ in range(3):
             server.signal(signal.SIGTERM)
@@ -129,7 +107,7 @@ def test_second_server_on_the_directory_is_refused_and_the_first_goes_on(server:
 
 def test_state_file_that_is_lost_stops_the_start_and_loses_no_upload(server: Program) -> None:
     url = create(server, 10)
-    with begin_patch(server, url, 10, b"0123456789") as connection:
+    with begin_patch(url, 10, b"0123456789") as connection:
         assert answer_on(connection).status == 204
     server.stop()
     for file in server.data_dir.glob("state.sqlite3*"):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.clients.running_server import CHECKOUT, RunningServer, ask
+from tests.clients.running_server import CHECKOUT, RunningServer, ask, begin_patch, create
 
 PATIENCE = 20.0
 LENGTH = 4_000_000
@@ -26,18 +26,6 @@ OCTETS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-st
 def server(tmp_path: Path) -> Iterator[RunningServer]:
     with RunningServer(tmp_path, "--workers", "2", "--shutdown-timeout", "5s") as running:
         yield running
-
-
-def create(server: RunningServer, length: int = LENGTH) -> str:
-    parts = urlsplit(server.endpoint)
-    connection = HTTPConnection(parts.netloc, timeout=PATIENCE)
-    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(length)}
-    connection.request("POST", parts.path, headers=headers)
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    assert answer.status == 201
-    return f"http://{parts.netloc}{answer.headers['Location']}"
 
 
 def patch(url: str, offset: int, data: bytes) -> int:
@@ -53,12 +41,7 @@ def patch(url: str, offset: int, data: bytes) -> int:
 
 def hanging_patch(url: str, received: int) -> socket.socket:
     """Begin a PATCH of the whole, send some of it, and fall silent."""
-    parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname, parts.port or 80), timeout=PATIENCE)
-    lines = [f"PATCH {parts.path} HTTP/1.1", "Host: test", "Upload-Offset: 0"]
-    lines += [f"{name}: {value}" for name, value in OCTETS.items()]
-    head = "\r\n".join([*lines, f"Content-Length: {LENGTH}", "", ""])
-    connection.sendall(head.encode() + CONTENT[:received])
+    connection = begin_patch(url, LENGTH, CONTENT[:received])
     time.sleep(0.1)  # it is on its way
     return connection
 
@@ -90,7 +73,7 @@ def is_running(pid: int) -> bool:
 def test_dead_worker_is_replaced_and_its_upload_goes_on(server: RunningServer) -> None:
     before = server.worker_pids()
     assert len(before) == 2
-    url = create(server)
+    url = create(server, LENGTH)
     with hanging_patch(url, 100_000):
         for pid in before:
             os.kill(pid, signal.SIGKILL)
@@ -104,7 +87,7 @@ def test_dead_worker_is_replaced_and_its_upload_goes_on(server: RunningServer) -
 def test_workers_end_with_their_supervisor_and_the_next_server_starts_at_once(
     server: RunningServer,
 ) -> None:
-    url = create(server)
+    url = create(server, LENGTH)
     workers = server.worker_pids()
     with hanging_patch(url, 100_000):
         server.kill()
@@ -140,7 +123,7 @@ def test_worker_that_cannot_start_is_started_again_until_it_can(tmp_path: Path) 
         wait_until(lambda: server.log().count("A worker could not start") >= 2, "no second try")
         assert "Traceback" not in server.log()
         aside.rename(state)
-        url = create(server)
+        url = create(server, LENGTH)
         assert patch(url, 0, CONTENT) == 204
 
 
@@ -150,7 +133,7 @@ def test_stopped_worker_is_no_zombie_that_writes_later(tmp_path: Path) -> None:
     goes on it commits what it had and leaves, before anybody else writes.
     """
     with RunningServer(tmp_path, "--workers", "2", "--lock-timeout", "500ms") as server:
-        url = create(server)
+        url = create(server, LENGTH)
         with hanging_patch(url, 1_000_000):
             holder = writer_of(server, url.rpartition("/")[2])
             os.kill(holder, signal.SIGSTOP)
@@ -198,7 +181,7 @@ def others_answer(server: RunningServer) -> bool:
 
 
 def test_rm_asks_the_writer_to_let_go(server: RunningServer) -> None:
-    url = create(server)
+    url = create(server, LENGTH)
     upload_id = url.rpartition("/")[2]
     with hanging_patch(url, 100_000) as connection:
         rm = [sys.executable, "-m", "tusd_py", "rm", "--yes", upload_id]
@@ -223,7 +206,7 @@ def test_sighup_takes_up_new_settings_and_drops_nobody(tmp_path: Path) -> None:
     config = tmp_path / "tusd.yaml"
     config.write_text("max_size: 10MB\nworkers: 2\n")
     with RunningServer(tmp_path, "--config", str(config)) as server:
-        url = create(server)
+        url = create(server, LENGTH)
         assert patch(url, 0, CONTENT[:1000]) == 204
         config.write_text("max_size: 1MB\nworkers: 1\n")
         done = threading.Event()
@@ -272,7 +255,7 @@ def test_other_signals_do_no_harm(server: RunningServer, number: signal.Signals)
     os.kill(server.pid, number)
     time.sleep(0.3)
     assert server.worker_pids() == before
-    assert offset_of(create(server)) == 0
+    assert offset_of(create(server, LENGTH)) == 0
 
 
 # --- Service managers ---

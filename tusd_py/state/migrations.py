@@ -66,6 +66,12 @@ def m002_address(db: Database) -> None:
     db.execute("CREATE INDEX upload_address ON upload (address) WHERE address IS NOT NULL")
 
 
+def known_steps() -> set[str]:
+    """Return the names of all steps there are."""
+    with closing(sqlite3.connect(":memory:")) as empty:
+        return {step.name for step in migrations.pending(Database(empty))}
+
+
 def migrate(connection: sqlite3.Connection, lock_file: Path) -> list[str]:
     """
     Apply the steps that are missing and return their names.
@@ -82,8 +88,7 @@ def migrate(connection: sqlite3.Connection, lock_file: Path) -> list[str]:
         db = Database(connection)
         pending: list[Any] = migrations.pending(db)
         applied: list[Any] = migrations.applied(db)
-        with closing(sqlite3.connect(":memory:")) as empty:
-            known = {step.name for step in migrations.pending(Database(empty))}
+        known = known_steps()
         if unknown := [step.name for step in applied if step.name not in known]:
             raise DataDirectoryError(
                 f"The state file was migrated by a later tusd_py (step {unknown[0]}):"

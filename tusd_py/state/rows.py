@@ -9,6 +9,9 @@ COLUMNS = (
     'id, owner, length, "offset", metadata, concat, state,'
     " created_at, touched_at, expires_at, finished_at, epoch, address"
 )
+#: A place for each of their values.
+PLACES = ", ".join("?" * len(COLUMNS.split(",")))
+INSERT_PART = "INSERT INTO part (final_id, position, upload_id) VALUES (?, ?, ?)"
 
 Row = Sequence[Any]
 
@@ -40,6 +43,11 @@ def to_row(upload: Upload) -> Row:
         upload.epoch,
         upload.address,
     )
+
+
+def to_part_rows(upload: Upload) -> list[Row]:
+    """Return the values of `INSERT_PART` for each part."""
+    return [(upload.id, position, part) for position, part in enumerate(upload.parts)]
 
 
 def to_upload(row: Row, parts: Sequence[str] = ()) -> Upload:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from tusd_py.errors import DataDirectoryError, ProtocolError
 from tusd_py.protocol.concatenation import parse_concat
 from tusd_py.protocol.upload import MAX_LENGTH, Upload, UploadState, is_upload_id
-from tusd_py.state.migrations import migrations
-from tusd_py.state.rows import COLUMNS, to_row, to_upload
+from tusd_py.state.migrations import known_steps
+from tusd_py.state.rows import COLUMNS, INSERT_PART, PLACES, to_part_rows, to_row, to_upload
 from tusd_py.state.sqlite import SqliteStore
 from tusd_py.state.sqlite_thread import SqliteThread
 
@@ -80,7 +78,7 @@ def open_to_read(path: Path) -> SqliteStore:
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(closing(_read_only(path)))
-            missing = sorted(_known_steps() - _applied_steps(connection))
+            missing = sorted(known_steps() - _applied_steps(connection))
         except sqlite3.DatabaseError as error:
             raise _cannot_look(path, error) from error
         if missing:
@@ -168,15 +166,10 @@ def _fault_of(db: sqlite3.Connection) -> StateFault | None:
         return StateFault("state_empty", "is empty", has_nothing=True)
     if not {"upload", "part"} <= tables:
         return StateFault("state_unknown", "holds no uploads of tusd-py")
-    if later := sorted(_applied_steps(db) - _known_steps()):
+    if later := sorted(_applied_steps(db) - known_steps()):
         message = f"was migrated by a later tusd_py (step {later[0]})"
         return StateFault("state_too_new", message, is_lost=False)
     return None
-
-
-def _known_steps() -> set[str]:
-    with closing(sqlite3.connect(":memory:")) as empty:
-        return {step.name for step in migrations.pending(Database(empty))}
 
 
 def _applied_steps(db: sqlite3.Connection) -> set[str]:
@@ -269,11 +262,9 @@ def _adds_up(upload: Upload) -> bool:
 
 
 def _insert(db: sqlite3.Connection, upload: Upload) -> int:
-    values = to_row(upload)
-    marks = ", ".join("?" * len(values))
     # A damaged file may have an id twice; what comes first is as good as what comes later.
-    added = db.execute(f"INSERT OR IGNORE INTO upload ({COLUMNS}) VALUES ({marks})", values)
+    statement = f"INSERT OR IGNORE INTO upload ({COLUMNS}) VALUES ({PLACES})"
+    added = db.execute(statement, to_row(upload))
     if added.rowcount > 0:
-        parts = [(upload.id, position, part) for position, part in enumerate(upload.parts)]
-        db.executemany("INSERT INTO part (final_id, position, upload_id) VALUES (?, ?, ?)", parts)
+        db.executemany(INSERT_PART, to_part_rows(upload))
     return added.rowcount

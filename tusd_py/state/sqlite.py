@@ -13,7 +13,15 @@ from tusd_py.errors import DataDirectoryError, Displaced, TooManyUploads
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state import first_look
 from tusd_py.state.migrations import migrate
-from tusd_py.state.rows import COLUMNS, to_milliseconds, to_row, to_upload
+from tusd_py.state.rows import (
+    COLUMNS,
+    INSERT_PART,
+    PLACES,
+    to_milliseconds,
+    to_part_rows,
+    to_row,
+    to_upload,
+)
 from tusd_py.state.sqlite_thread import SqliteThread
 from tusd_py.state.state_store import Advance, StateStore
 from tusd_py.state.write_turn import WriteTurn
@@ -23,8 +31,7 @@ _ROOM_TO_OPEN = 2**20
 #: How long one process waits for another's transaction, in seconds.
 _BUSY_TIMEOUT = 10.0
 
-_INSERT = f"INSERT INTO upload ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_PART = "INSERT INTO part (final_id, position, upload_id) VALUES (?, ?, ?)"
+_INSERT = f"INSERT INTO upload ({COLUMNS}) VALUES ({PLACES})"
 _COUNT_OPEN = """
     SELECT count(*) FROM upload
     WHERE address = :address AND (expires_at IS NULL OR expires_at > :now)
@@ -103,13 +110,11 @@ class SqliteStore(StateStore):
         self._reader = reader
 
     async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
-        parts = [(upload.id, position, part) for position, part in enumerate(upload.parts)]
-
         def work(db: sqlite3.Connection) -> None:
             if max_open is not None and upload.address is not None:
                 _check_open(db, upload, max_open)
             db.execute(_INSERT, to_row(upload))
-            db.executemany(_INSERT_PART, parts)
+            db.executemany(INSERT_PART, to_part_rows(upload))
 
         await self._writer.run(work)
 

@@ -1,10 +1,10 @@
 """Lets the processes of a server commit in turn."""
 
-import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tusd_py.file_lock import lock_within, unlock
 
 #: Seconds between two looks at whether another process is done.
 _LOOK_AGAIN = 0.0003
@@ -27,21 +27,12 @@ class WriteTurn:
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Wait for the turn, with a limit; blocks."""
-        deadline = time.monotonic() + _PATIENCE
-        while not self._take() and time.monotonic() < deadline:
-            time.sleep(_LOOK_AGAIN)
+        lock_within(self._file, _PATIENCE, look_again=_LOOK_AGAIN)
         try:
             yield
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            unlock(self._file)
 
     def close(self) -> None:
         """Close the file; nobody is waiting any more."""
         self._file.close()
-
-    def _take(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -1,12 +1,10 @@
 """Makes a data directory, and keeps other servers off it."""
 
-import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO
 
 from tusd_py.errors import DataDirectoryError
+from tusd_py.file_lock import lock_within, try_lock
 from tusd_py.storage import syscalls
 from tusd_py.storage.layout import Layout
 
@@ -70,15 +68,12 @@ def only_server(layout: Layout) -> Iterator[None]:
     Raises:
         DataDirectoryError: Another server is there.
     """
-    deadline = time.monotonic() + _LAST_WORKERS_END_WITHIN
     with layout.lock_file.open("a") as lock:
-        while not _try_lock(lock):
-            if time.monotonic() > deadline:
-                raise DataDirectoryError(
-                    f"Another server uses the data directory {layout.root}. Stop it first, or name"
-                    " another directory with --data-dir."
-                )
-            time.sleep(0.01)
+        if not lock_within(lock, _LAST_WORKERS_END_WITHIN, look_again=0.01):
+            raise DataDirectoryError(
+                f"Another server uses the data directory {layout.root}. Stop it first, or name"
+                " another directory with --data-dir."
+            )
         yield
 
 
@@ -90,16 +85,8 @@ class Housekeeping:
 
     def is_ours(self) -> bool:
         """Take the task, if no other process has it."""
-        return _try_lock(self._lock)
+        return try_lock(self._lock)
 
     def close(self) -> None:
         """Leave the task to others."""
         self._lock.close()
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
