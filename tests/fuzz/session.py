@@ -155,5 +155,9 @@ async def _all_at_once(plays: list[Play]) -> None:
         async with asyncio.TaskGroup() as group:
             for play in plays:
                 group.create_task(play.perform())
-    except* Violation as group_of:
-        raise group_of.exceptions[0] from None
+    except BaseExceptionGroup as failed:
+        violations, others = failed.split(Violation)
+        if violations is None or others is not None:
+            raise
+        # Raised in an `except*` it would come in a group again, before Python 3.11.4.
+        raise violations.exceptions[0] from None
