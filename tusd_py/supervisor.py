@@ -137,7 +137,6 @@ class _Application(BaseApplication):
             "logger_class": _Log,
             "loglevel": "debug" if settings.log_level == "debug" else "warning",
             "control_socket_disable": True,
-            "post_fork": _hear_signals,
             "child_exit": self._forget,
         }
         for name, value in chosen.items():
@@ -207,10 +206,11 @@ class _Arbiter(Arbiter):
 
     def spawn_worker(self) -> int:
         """
-        Start one that hears every signal.
+        Start one that hears every signal; those that come too early wait for its event loop.
 
         Until a worker has handlers of its own it has ours, which would put a signal into a queue
-        that nobody looks at: told to end while it starts, it would never.
+        that nobody looks at; and uvloop forgets what comes between the handlers' installation and
+        its first turn. Told to end while it starts, a worker never would.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
@@ -255,6 +255,10 @@ class _Worker(worker.GunicornUVLoopWebWorker):
             log.error("A worker could not start, and is started again: %s", error.message)
             sys.exit(1)
 
+    async def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)  # see `_Arbiter.spawn_worker`
+        await super()._run()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         self._notify_waiter_done()  # or it would sleep on for up to a second
@@ -263,13 +267,6 @@ class _Worker(worker.GunicornUVLoopWebWorker):
 def _heartbeat_directory(data_dir: Path) -> Path:
     """Return where workers touch a file each second: in memory, or else where we surely may."""
     return _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else data_dir
-
-
-def _hear_signals(_: Arbiter, __: Any) -> None:
-    """Let what was held back, and all that comes until the worker serves, end it at once."""
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def _die_with_parent(parent: int) -> None:

@@ -249,6 +249,46 @@ def test_sighup_with_wrong_settings_keeps_the_old_ones(tmp_path: Path) -> None:
         assert (tmp_path / "data" / "uploads" / url.rpartition("/")[2][:2]).is_dir()
 
 
+#: Serves with a worker that takes a second from having its handlers to running its loop.
+SLOW_START = """
+import sys, time
+from tusd_py import supervisor
+from tusd_py.cli.main import main
+
+load = supervisor._Worker.load_wsgi
+
+def load_slowly(worker):
+    print("starting", flush=True)
+    time.sleep(1)
+    load(worker)
+
+supervisor._Worker.load_wsgi = load_slowly
+main(sys.argv[1:], prog_name="tusd-py")
+"""
+
+
+def test_signal_that_comes_while_a_worker_starts_is_heard(tmp_path: Path) -> None:
+    """uvloop forgets what comes between its handlers' installation and its first turn."""
+    serve = [sys.executable, "-c", SLOW_START, "serve", "--port", "0"]
+    process = subprocess.Popen(
+        [*serve, "--data-dir", str(tmp_path / "data")],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        while process.stdout.readline() != "starting\n":
+            assert process.poll() is None
+        process.terminate()
+        assert process.wait(5) == 0
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        process.stdout.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH])
 def test_other_signals_do_no_harm(server: RunningServer, number: signal.Signals) -> None:
     before = server.worker_pids()
