@@ -80,8 +80,10 @@ def forget_uploads(data_dir: Path) -> None:
 
 
 def spoil_bytes(data_dir: Path) -> None:
-    """Change the first byte of every upload that has some."""
-    query = """SELECT id FROM upload WHERE state = 'open' AND "offset" > 0"""
+    """Change the first byte of every upload that has some; not of parts, which may go last."""
+    query = """
+        SELECT id FROM upload WHERE state = 'open' AND "offset" > 0 AND concat IS NULL
+    """
     deadline = time.monotonic() + PATIENCE
     with closing(sqlite3.connect(data_dir / "state.sqlite3", timeout=PATIENCE)) as db:
         while not (rows := db.execute(query).fetchall()):
