@@ -164,7 +164,7 @@ class Settings(BaseModel):
         json_schema_extra=_DATA,
     )
     checkpoint_bytes: Size = Field(
-        default=64 * 2**20,
+        default=40 * 2**20,
         gt=0,
         description="Bytes after which the offset of a long body is committed, which is the most "
         "that a crash can cost.",

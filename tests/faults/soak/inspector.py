@@ -14,7 +14,7 @@ _MISSING = frozenset({404, 410})
 _SMALL = 1024 * 1024
 #: The most that an interruption may cost: `checkpoint_bytes`, and what was on its way, in the
 #: server's buffers and in those of the kernel.
-_MOST_RESENT = (64 + 24) * MIB
+_MOST_RESENT = (40 + 24) * MIB
 #: Seconds to wait for a HEAD that is measured; longer than the server's own limit for it.
 _MEASURED = 15.0
 
