@@ -10,6 +10,7 @@ from aiohttp import web
 from tusd_py.backends import Findings
 from tusd_py.composition import Clock, open_service, open_worker_service
 from tusd_py.config.model import Settings
+from tusd_py.config.values import UNIX, as_networks
 from tusd_py.errors import ServerStopping
 from tusd_py.events import Event
 from tusd_py.logs import log_event
@@ -26,10 +27,13 @@ from tusd_py.web.app import (
 )
 from tusd_py.web.cors import Cors
 from tusd_py.web.entrance import ConnectionLimits
+from tusd_py.web.forwarded import Proxies
 from tusd_py.web.middleware import Endpoint
 from tusd_py.web.pace import BodyLimits
+from tusd_py.web.page import Downloads, add_page
 from tusd_py.web.runner import make_runner
 from tusd_py.web.tus import OwnerOf, TusHandler, nobody
+from tusd_py.web.urls import Locations
 
 __all__ = ["add_tus_routes", "create_app", "make_worker_runner", "open_service"]
 
@@ -42,7 +46,7 @@ def create_app(
 ) -> web.Application:
     """
     Return an application that serves uploads below `settings.base_path`, /healthz, and /metrics
-    where that is switched on.
+    and a page at / where those are switched on.
 
     It opens the data directory when it starts and closes it when it stops. The arguments are
     those of `add_tus_routes`.
@@ -101,6 +105,8 @@ def _new_app(settings: Settings) -> web.Application:
     add_health(app)
     if settings.metrics:
         add_metrics(app, open_metrics(enabled=True))
+    if settings.page:
+        add_page(app, base_path=settings.base_path, downloads=_downloads(settings))
     return app
 
 
@@ -114,8 +120,9 @@ def _mount(
     metrics = app.get(METRICS) or open_metrics(enabled=False)
     if LIMITS not in app:
         app[LIMITS] = _connection_limits(settings)
-    mounted = _Mounted(settings, owner_of, opener, metrics)
-    mount(app, prefix, Endpoint(mounted.handle, _cors(settings), metrics))
+    locations = _locations(settings)
+    mounted = _Mounted(settings, owner_of, locations, opener, metrics)
+    mount(app, prefix, Endpoint(mounted.handle, _cors(settings), metrics, locations.proxies))
     app.cleanup_ctx.append(mounted.run)
     app.on_shutdown.append(mounted.stop)
 
@@ -124,11 +131,17 @@ class _Mounted:
     """Routes whose service is there while the application runs."""
 
     def __init__(
-        self, settings: Settings, owner_of: OwnerOf, opener: OpenService, metrics: Metrics
+        self,
+        settings: Settings,
+        owner_of: OwnerOf,
+        locations: Locations,
+        opener: OpenService,
+        metrics: Metrics,
     ) -> None:
         self._metrics = metrics
         self._settings = settings
         self._owner_of = owner_of
+        self._locations = locations
         self._open = opener
         self._handler: TusHandler | None = None
 
@@ -136,7 +149,7 @@ class _Mounted:
         async with self._open(listener=self._tell) as service:
             self._handler = TusHandler(
                 service=service,
-                public_url=self._settings.public_url,
+                locations=self._locations,
                 owner_of=self._owner_of,
                 downloads=self._settings.downloads,
                 limits=_body_limits(self._settings),
@@ -171,6 +184,18 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
 
 def _body_limits(settings: Settings) -> BodyLimits:
     return BodyLimits(settings.idle_timeout, settings.min_rate, settings.min_rate_window)
+
+
+def _locations(settings: Settings) -> Locations:
+    trusted = settings.trusted_proxies
+    proxies = Proxies(as_networks(trusted), unix=UNIX in trusted)
+    return Locations(settings.location == "absolute", settings.public_url, proxies)
+
+
+def _downloads(settings: Settings) -> Downloads:
+    if not settings.downloads:
+        return "off"
+    return "open" if settings.download_keys is None else "signed"
 
 
 def _cors(settings: Settings) -> Cors:

@@ -14,7 +14,7 @@ import math
 import os
 import resource
 import signal
-import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +33,7 @@ from tusd_py.composition import make_ready
 from tusd_py.config.load import ConfigError
 from tusd_py.config.model import Settings
 from tusd_py.errors import TusError
+from tusd_py.listening import listen, open_tls
 from tusd_py.logs import configure_logs
 from tusd_py.metrics import forget_process, shared_metrics
 from tusd_py.server import make_worker_runner
@@ -49,7 +50,7 @@ _MANY: Final = 1_048_576  # descriptors, where there is no limit at all
 _PR_SET_PDEATHSIG: Final = 1
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 #: What the running supervisor has in its hands already.
-_FIXED: Final = ("host", "port", "data_dir")
+_FIXED: Final = ("host", "port", "unix_socket", "data_dir")
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - its files have no name there
 
 #: Reads the settings anew; raises `ConfigError` where they cannot be used.
@@ -68,41 +69,24 @@ def supervise(settings: Settings, load_settings: LoadSettings, greet: Greet) -> 
         greet: Called once the sockets listen.
 
     Raises:
+        ConfigError: The certificate cannot be used.
         DataDirectoryError: The data directory cannot be used, or another server uses it.
         OSError: The address cannot be listened on.
         SystemExit: The end; the status tells how it went.
     """
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     _allow_many_connections()
+    tls = open_tls(settings)
     activated = systemd.listen_fds(unset_environment=False) > 0
     with claim(settings), shared_metrics(settings.data_dir):
         # Before the rest, so that clients wait for it rather than being refused.
-        sockets = [] if activated else listen(settings.host, settings.port)
+        sockets = [] if activated else listen(settings)
         findings = asyncio.run(make_ready(settings))
         gc.freeze()  # what is here by now stays, and need not be looked through again and again
         gc.set_threshold(20_000, 20, 50)
         binds = [f"fd://{each.detach()}" for each in sockets]
-        _Arbiter(_Application(settings, findings, load_settings, binds, greet)).run()
-
-
-def listen(host: str, port: int) -> list[socket.socket]:
-    """
-    Return a listening socket for each address that *host* has; on one free port where it is 0.
-
-    Raises:
-        OSError: An address is in use, or is not of this machine.
-    """
-    sockets: list[socket.socket] = []
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    for family, _, _, _, (address, *_) in dict.fromkeys(found):
-        chosen = sockets[0].getsockname()[1] if sockets else port
-        try:
-            sockets.append(socket.create_server((address, chosen), family=family))
-        except OSError:
-            for each in sockets:
-                each.close()
-            raise
-    return sockets
+        application = _Application(settings, findings, tls, load_settings, binds, greet)
+        _Arbiter(application).run()
 
 
 class _Application(BaseApplication):
@@ -112,12 +96,14 @@ class _Application(BaseApplication):
         self,
         settings: Settings,
         findings: Findings,
+        tls: ssl.SSLContext | None,
         load_settings: LoadSettings,
         binds: list[str],
         greet: Greet,
     ) -> None:
         self._settings = settings
         self._findings = findings
+        self.tls = tls
         self._load_settings = load_settings
         self._binds = binds
         self._greet = greet
@@ -138,6 +124,8 @@ class _Application(BaseApplication):
             "loglevel": "debug" if settings.log_level == "debug" else "warning",
             "control_socket_disable": True,
             "child_exit": self._forget,
+            # That there is TLS; the workers have it from us.
+            "certfile": None if settings.tls_certificate is None else str(settings.tls_certificate),
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
@@ -155,6 +143,7 @@ class _Application(BaseApplication):
         """Take up the settings as they are now; keep the old ones where those are wrong."""
         try:
             settings = self._load_settings()
+            self.tls = open_tls(settings)
         except ConfigError as error:
             log.error("The settings stay as they are: %s", error)
         else:
@@ -258,6 +247,11 @@ class _Worker(worker.GunicornUVLoopWebWorker):
     async def _run(self) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)  # see `_Arbiter.spawn_worker`
         await super()._run()
+
+    def _create_ssl_context(self, _: Any) -> ssl.SSLContext:  # type: ignore[override]
+        application: Any = self.app
+        context: ssl.SSLContext = application.tls
+        return context
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)

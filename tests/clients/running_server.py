@@ -72,10 +72,11 @@ class RunningServer:
                 raise AssertionError(f"the server did not start; it printed:\n{self.log()}")
             time.sleep(0.02)
         self.endpoint = endpoint
-        self._port = int(endpoint.split(":")[2].partition("/")[0])
+        if not endpoint.startswith("http://unix:"):
+            self._port = urlsplit(endpoint).port or 0
 
     def _announced(self, printed: int) -> str | None:
-        found = re.search(rb"Uploads: (http://\S+)\s", self._log.read_bytes()[printed:])
+        found = re.search(rb"Uploads: (https?://\S+)\s", self._log.read_bytes()[printed:])
         return found[1].decode() if found else None
 
     def log(self) -> str:

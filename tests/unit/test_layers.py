@@ -67,7 +67,17 @@ LAYERS = {
         # What `composition` opens.
         "uploads.service",
     ),
-    "supervisor": ("errors", "config", "logs", "metrics", "backends", "composition", "server"),
+    "listening": ("config",),
+    "supervisor": (
+        "errors",
+        "config",
+        "listening",
+        "logs",
+        "metrics",
+        "backends",
+        "composition",
+        "server",
+    ),
     "cli": (
         "errors",
         "protocol",

@@ -89,13 +89,18 @@ def serve(config: Path | None, **flags: Any) -> None:
     settings = load(config, flags).settings
     try:
         supervise(settings, lambda: _read(config, flags).settings, _greet)
+    except ConfigError as error:
+        raise Failure("config_error", str(error)) from error
     except OSError as error:
-        address, reason = f"{settings.host}:{settings.port}", error.strerror or error
+        address, remedy = f"{settings.host}:{settings.port}", "choose another --host or --port"
+        if settings.unix_socket is not None:
+            address, remedy = str(settings.unix_socket), "choose another --unix-socket"
+        reason = error.strerror or error
         if isinstance(error.errno, int) and error.errno > 0:
             reason = os.strerror(error.errno)  # what Python adds to it says no more
         raise Failure(
             "cannot_listen",
-            f"cannot listen on {address} ({reason}); choose another --host or --port",
+            f"cannot listen on {address} ({reason}); {remedy}",
         ) from error
 
 
@@ -119,22 +124,30 @@ def check_config(config: Path | None, as_json: bool, **flags: Any) -> None:
         }
         print_json({"settings": settings})
         return
-    rows = [(name, texts[name], str(origin)) for name, origin in loaded.origins.items()]
-    print_table(("SETTING", "VALUE", "FROM"), rows)
+    rows = [(name, str(origin), texts[name]) for name, origin in loaded.origins.items()]
+    print_table(("SETTING", "FROM", "VALUE"), rows)
 
 
 def _greet(settings: Settings, port: int) -> None:
     """Tell people where to upload to and what to try; standard output is for this alone."""
+    url = settings.public_url or _own_url(settings, port)
+    lines = [f"Uploads: {url}{settings.base_path}"]
+    if settings.public_url is not None and settings.unix_socket is not None:
+        lines.append(f"Listens: {settings.unix_socket}")
+    lines.append(f"Data:    {settings.data_dir.resolve()}")
+    if not url.startswith("http://unix:"):
+        lines += [f"Page:    {url}/"] if settings.page else []
+        lines.append(f"Try:     {_program()} upload FILE --to {url}{settings.base_path}")
+    print(*lines, "Stop:    Ctrl-C", sep="\n", flush=True)
+
+
+def _own_url(settings: Settings, port: int) -> str:
+    """Return where this server listens; a unix socket is written as nginx does."""
+    scheme = "http" if settings.tls_certificate is None else "https"
+    if settings.unix_socket is not None:
+        return f"{scheme}://unix:{settings.unix_socket.resolve()}:"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    url = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    uploads = url.rstrip("/") + settings.base_path
-    print(
-        f"Uploads: {uploads}\n"
-        f"Data:    {settings.data_dir.resolve()}\n"
-        f"Try:     {_program()} upload FILE --to {uploads}\n"
-        "Stop:    Ctrl-C",
-        flush=True,
-    )
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _program() -> str:

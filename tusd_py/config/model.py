@@ -17,13 +17,17 @@ from tusd_py.config.values import (
     DataPath,
     ExtensionNames,
     HostName,
+    MediaTypes,
+    Networks,
     OptionalCount,
+    OptionalPath,
     Origins,
     PublicUrl,
     Workers,
 )
 
 _SERVER: Final[dict[str, Any]] = {"group": "Server"}
+_PROXIES: Final[dict[str, Any]] = {"group": "Proxies"}
 _LIMITS: Final[dict[str, Any]] = {"group": "Limits"}
 _DATA: Final[dict[str, Any]] = {"group": "Data"}
 _UPLOADS: Final[dict[str, Any]] = {"group": "Uploads"}
@@ -55,10 +59,22 @@ class Settings(BaseModel):
         description="Path under which uploads are created and found.",
         json_schema_extra=_SERVER,
     )
-    public_url: PublicUrl = Field(
+    unix_socket: OptionalPath = Field(
         default=None,
-        description="Scheme and host that Location starts with, such as https://example.org; "
-        "with none it is a path alone, which is right behind every proxy.",
+        description="Unix socket to listen on instead of host and port. Whoever may enter its "
+        "directory may connect.",
+        json_schema_extra=_SERVER,
+    )
+    tls_certificate: OptionalPath = Field(
+        default=None,
+        description="PEM file with the certificate and those that lead to a root, to serve https; "
+        "read anew on SIGHUP. Needs tls_key.",
+        json_schema_extra=_SERVER,
+    )
+    tls_key: OptionalPath = Field(
+        default=None,
+        validate_default=True,
+        description="PEM file with the certificate's private key.",
         json_schema_extra=_SERVER,
     )
     workers: Workers = Field(
@@ -75,6 +91,26 @@ class Settings(BaseModel):
         default=30.0,
         description="How long running requests may take to end when the server stops.",
         json_schema_extra=_SERVER,
+    )
+
+    location: Literal["relative", "absolute"] = Field(
+        default="relative",
+        description="Whether Location is a path alone, which is right behind every proxy, or has "
+        "scheme and host, which some clients need (aiotus).",
+        json_schema_extra=_PROXIES,
+    )
+    public_url: PublicUrl = Field(
+        default=None,
+        description="Scheme and host that clients see, such as https://example.org, and the prefix "
+        "that a proxy takes away: Location starts with it. none where location says how.",
+        json_schema_extra=_PROXIES,
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Networks of proxies whose X-Forwarded-... and Forwarded headers tell scheme, "
+        "host, prefix and client; unix for everybody who comes by unix_socket. Others' are "
+        "ignored.",
+        json_schema_extra=_PROXIES,
     )
 
     header_timeout: Duration = Field(
@@ -129,8 +165,8 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         description="Unfinished uploads that one client may have; its address is kept with them. "
-        "Creating more is answered 429. Only for servers without a proxy in front: behind one, "
-        "all clients have its address. IPv6 addresses count by their /64 network.",
+        "Creating more is answered 429. Behind a proxy it needs trusted_proxies, or all clients "
+        "have the proxy's address. IPv6 addresses count by their /64 network.",
         json_schema_extra=_LIMITS,
     )
 
@@ -257,9 +293,39 @@ class Settings(BaseModel):
         json_schema_extra=_BROWSERS,
     )
 
+    page: bool = Field(
+        default=True,
+        description="Serve a page at / to try uploads on; switch it off where strangers come.",
+        json_schema_extra=_BROWSERS,
+    )
+
     downloads: bool = Field(
         default=True,
         description="Serve finished uploads to GET.",
+        json_schema_extra=_DOWNLOADS,
+    )
+    inline_types: MediaTypes = Field(
+        default=(
+            "audio/mpeg",
+            "audio/ogg",
+            "audio/wav",
+            "image/avif",
+            "image/gif",
+            "image/jpeg",
+            "image/png",
+            "image/webp",
+            "text/plain",
+            "video/mp4",
+            "video/webm",
+        ),
+        description="Types that browsers may show, where an upload's metadata names one (filetype "
+        "or type). Everything else is a file to save, of no type; what can run scripts always is.",
+        json_schema_extra=_DOWNLOADS,
+    )
+    download_keys: OptionalPath = Field(
+        default=None,
+        description="File with a secret in each line: then GET needs a link that `tusd-py link` "
+        "signed, until it expires. The first signs, all are accepted; read anew on SIGHUP.",
         json_schema_extra=_DOWNLOADS,
     )
 
@@ -299,6 +365,13 @@ class Settings(BaseModel):
         if allowed and "*" in info.data.get("cors_origins", ()):
             raise ValueError("cannot be on while cors_origins has *; name the origins instead")
         return allowed
+
+    @field_validator("tls_key")
+    @classmethod
+    def _require_both_halves_of_tls(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_certificate") is None):
+            raise ValueError("goes together with tls_certificate: set both, or none")
+        return key
 
     @property
     def process_count(self) -> int:

@@ -1,6 +1,7 @@
 """Types the values of settings that are neither sizes nor times, and says how each is written."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -23,7 +24,15 @@ ExtensionName = Literal[
 ChecksumAlgorithm = Literal["crc32", "crc32c", "md5", "sha1", "sha256", "sha512"]
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]+")
-_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+#: The media types of RFC 6838, section 4.2.
+_MEDIA_TYPE: Final = re.compile(
+    r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
+)
+#: What runs scripts where a browser shows it.
+_ACTIVE_TYPES: Final = ("html", "xml", "javascript", "ecmascript")
+_ORIGIN: Final = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?:\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?"
+)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
@@ -153,4 +162,52 @@ OptionalCount = Annotated[
     int | None,
     WORDS_FOR_NONE,
     PlainSerializer(lambda count: count or "none", return_type=int | str, when_used="json"),
+]
+
+
+def _refuse_active_types(types: tuple[str, ...]) -> tuple[str, ...]:
+    for each in types:
+        if not _MEDIA_TYPE.fullmatch(each):
+            raise ValueError(f"has {each!r}, which is no media type; write them like image/png")
+        if any(word in each for word in _ACTIVE_TYPES):
+            raise ValueError(
+                f"has {each!r}, which can run scripts in a browser; leave it out, so that it is "
+                "saved rather than shown"
+            )
+    return types
+
+
+def _read_networks(items: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(_read_network, items)))
+
+
+def _read_network(item: str) -> str:
+    if item == UNIX:
+        return item
+    try:
+        return str(ip_network(item))
+    except ValueError as error:
+        hint = "write them like 10.0.0.0/8, 127.0.0.1 or unix"
+        if "host bits" in str(error):
+            hint = f"did you mean {ip_network(item, strict=False)}?"
+        raise ValueError(f"has {item!r}, which is no network; {hint}") from None
+
+
+def as_networks(items: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks among *items*, which are checked already."""
+    return tuple(ip_network(item) for item in items if item != UNIX)
+
+
+#: Stands among networks for those who come by a unix socket, and have no address.
+UNIX: Final = "unix"
+Networks = Annotated[tuple[str, ...], BeforeValidator(_split_list), AfterValidator(_read_networks)]
+MediaTypes = Annotated[
+    tuple[str, ...], BeforeValidator(_split_list), AfterValidator(_refuse_active_types)
+]
+OptionalPath = Annotated[
+    Path | None,
+    Unit("PATH"),
+    WORDS_FOR_NONE,
+    AfterValidator(lambda path: None if path is None else _check_path(path)),
+    PlainSerializer(lambda path: str(path or "none"), return_type=str, when_used="json"),
 ]

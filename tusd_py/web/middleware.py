@@ -25,6 +25,7 @@ from tusd_py.web.body import must_close
 from tusd_py.web.cors import Cors
 from tusd_py.web.entrance import SERVER_NAME
 from tusd_py.web.error_responses import EFFECTIVE_METHOD, Bug, describe_error
+from tusd_py.web.forwarded import Proxies
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,11 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Endpoint:
     """Wraps a handler with what every request needs, on whatever application it is mounted."""
 
-    def __init__(self, handle: Handle, cors: Cors, metrics: Metrics) -> None:
+    def __init__(self, handle: Handle, cors: Cors, metrics: Metrics, proxies: Proxies) -> None:
         self._handle = handle
         self._cors = cors
         self._metrics = metrics
+        self._proxies = proxies
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Return the handler's response, or the description of its failure; never raises."""
@@ -58,7 +60,7 @@ class Endpoint:
                 response.force_close()
             seconds = time.monotonic() - started
             self._count(request, response.status, seconds)
-            _log_access(request, response.status, code, seconds)
+            self._log_access(request, response.status, code, seconds)
         return response
 
     def _count(self, request: web.Request, status: int, seconds: float) -> None:
@@ -66,6 +68,24 @@ class Endpoint:
         # How long bodies and downloads take is up to the client.
         is_ours = method != hdrs.METH_GET and not request.body_exists
         self._metrics.answered(method, status, seconds if is_ours else None)
+
+    def _log_access(
+        self, request: web.BaseRequest, status: int, code: str | None, seconds: float
+    ) -> None:
+        if not log.isEnabledFor(logging.INFO):
+            return
+        log.info(
+            "%s %s %d",
+            request.method,
+            request.rel_url.raw_path,
+            status,
+            extra={
+                "code": code,
+                "remote": self._proxies.client_of(request),
+                "received": request.content.total_bytes,
+                "seconds": round(seconds, 4),
+            },
+        )
 
     async def _respond(
         self, request: web.Request, request_id: str
@@ -115,21 +135,4 @@ def _as_response(refusal: web.HTTPException) -> web.Response:
     headers = {name: value for name, value in refusal.headers.items() if name != "Content-Length"}
     return web.Response(
         status=refusal.status, reason=refusal.reason, body=refusal.body, headers=headers
-    )
-
-
-def _log_access(request: web.BaseRequest, status: int, code: str | None, seconds: float) -> None:
-    if not log.isEnabledFor(logging.INFO):
-        return
-    log.info(
-        "%s %s %d",
-        request.method,
-        request.rel_url.raw_path,
-        status,
-        extra={
-            "code": code,
-            "remote": request.remote,
-            "received": request.content.total_bytes,
-            "seconds": round(seconds, 4),
-        },
     )

@@ -31,7 +31,7 @@ from tusd_py.web.cors import is_preflight
 from tusd_py.web.download import send_upload
 from tusd_py.web.error_responses import EFFECTIVE_METHOD
 from tusd_py.web.pace import BodyLimits
-from tusd_py.web.urls import location_of, upload_id_of
+from tusd_py.web.urls import Locations, upload_id_of
 
 #: Says whose request it is; raises an `aiohttp.web.HTTPException` to refuse it.
 OwnerOf = Callable[[web.Request], Awaitable[str]]
@@ -49,7 +49,7 @@ class TusHandler:
 
     Attributes:
         service: What acts.
-        public_url: Scheme and host of Location; None for a path alone.
+        locations: Says where an upload is.
         owner_of: Says whose a request is.
         downloads: Whether finished uploads can be read.
         limits: What a body may take its time for.
@@ -57,7 +57,7 @@ class TusHandler:
     """
 
     service: UploadService
-    public_url: str | None
+    locations: Locations
     owner_of: OwnerOf
     downloads: bool
     limits: BodyLimits
@@ -97,9 +97,9 @@ class TusHandler:
         owner = await self.owner_of(request)
         match parsed:
             case Create():
-                address = client_of(request.remote)
+                address = client_of(self.locations.proxies.client_of(request))
                 upload = await service.create(parsed, owner, body, address=address)
-                location = location_of(upload.id, request, self.public_url)
+                location = self.locations.of(upload.id, request)
                 with_payload = parsed.payload is not None
                 return responses.describe_creation(upload, location, with_payload=with_payload)
             case Append():

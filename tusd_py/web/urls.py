@@ -1,24 +1,43 @@
-"""Turns an upload id into its URL and back."""
+"""Turns an upload id into its URL and back, behind proxies too."""
+
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from tusd_py.errors import UploadNotFound
 from tusd_py.protocol.upload import is_upload_id
+from tusd_py.web.forwarded import Proxies
 
 
-def location_of(upload_id: str, request: web.Request, public_url: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Locations:
     """
-    Return the URL of the upload that *request* created, for the Location header.
+    Says where an upload is.
 
-    Args:
-        upload_id: The new upload.
-        request: A request to the creation URL; its path is the one that uploads are below,
-            wherever the routes are mounted.
-        public_url: Scheme and host that clients see; None for a path alone, which is right
-            behind every proxy that keeps the path, and never mixed content.
+    Attributes:
+        absolute: Whether to name scheme and host, too.
+        public_url: Scheme, host and prefix that clients see, where that is known beforehand.
+        proxies: Whose headers tell it otherwise.
     """
-    base = request.rel_url.raw_path.rstrip("/")
-    return f"{(public_url or '').rstrip('/')}{base}/{upload_id}"
+
+    absolute: bool
+    public_url: str | None
+    proxies: Proxies
+
+    def of(self, upload_id: str, request: web.Request) -> str:
+        """
+        Return the URL of the upload that *request* created, for the Location header.
+
+        The path of a request to the creation URL is the one that uploads are below, wherever the
+        routes are mounted. Alone it is right behind every proxy that keeps the path, and never
+        mixed content; so it is where nobody says what the host is called.
+        """
+        path = f"{request.rel_url.raw_path.rstrip('/')}/{upload_id}"
+        if self.public_url is not None:
+            return self.public_url + path
+        origin = self.proxies.origin_of(request)
+        base = f"{origin.scheme}://{origin.authority}" if self.absolute and origin.authority else ""
+        return base + origin.prefix + path
 
 
 def upload_id_of(request: web.Request) -> str | None:

@@ -110,13 +110,13 @@ def test_check_config_shows_every_value_and_its_origin(
     result = run(*arguments)
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert lines[0] == ["SETTING", "VALUE", "FROM"]
+    assert lines[0] == ["SETTING", "FROM", "VALUE"]
     assert [line[0] for line in lines[1:]] == list(Settings.model_fields)
-    assert ["expire_after", "never", "tusd.yaml:2"] in lines
-    assert ["port", "80", "environment", "TUSD_PY_PORT"] in lines
-    assert ["max_size", "5GiB", "flag", "--max-size"] in lines
-    assert ["downloads", "false", "flag", "--downloads"] in lines
-    assert ["host", "127.0.0.1", "default"] in lines
+    assert ["expire_after", "tusd.yaml:2", "never"] in lines
+    assert ["port", "environment", "TUSD_PY_PORT", "80"] in lines
+    assert ["max_size", "flag", "--max-size", "5GiB"] in lines
+    assert ["downloads", "flag", "--downloads", "false"] in lines
+    assert ["host", "default", "127.0.0.1"] in lines
     document = json.loads(run(*arguments, "--json").stdout)["settings"]
     assert list(document) == list(Settings.model_fields)
     assert document["max_size"] == {

@@ -41,12 +41,12 @@ def test_configuration_files_can_be_loaded(file: Path) -> None:
 
 def test_document_shows_what_check_config_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("TUSD_PY_LOG_LEVEL", "debug")
+    monkeypatch.setenv("TUSD_PY_LOG_LEVEL", "warning")
     for variable in set(os.environ) - {"TUSD_PY_LOG_LEVEL"}:
         if variable.startswith("TUSD_PY_"):
             monkeypatch.delenv(variable)
     document = documentation.DOCUMENT.read_text(encoding="utf-8")
-    _, _, example = document.partition("$ TUSD_PY_LOG_LEVEL=debug tusd-py ")
+    _, _, example = document.partition("$ TUSD_PY_LOG_LEVEL=warning tusd-py ")
     command, _, shown = example.partition("```")[0].partition("\n")
     result = CliRunner().invoke(main, command.split())
     assert result.exit_code == 0

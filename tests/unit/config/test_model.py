@@ -62,6 +62,11 @@ def test_names_are_those_of_the_protocol() -> None:
         ),
         ("downloads", "no", False),
         ("port", "80", 80),
+        ("cors_origins", "https://*.Example.org", ("https://*.example.org",)),
+        ("trusted_proxies", "10.0.0.0/8, ::1,unix", ("10.0.0.0/8", "::1/128", "unix")),
+        ("inline_types", "image/png", ("image/png",)),
+        ("unix_socket", "/run/x", Path("/run/x")),
+        ("download_keys", "none", None),
     ],
 )
 def test_value_is_taken(name: str, given: Any, value: Any) -> None:
@@ -99,6 +104,16 @@ def test_value_is_taken(name: str, given: Any, value: Any) -> None:
         ("cors_origins", "example.org", "no origin"),
         ("cors_origins", [1], "valid string"),
         ("cors_credentials", True, "name the origins instead"),
+        ("cors_origins", "https://a*.example.org", "no origin"),
+        ("cors_origins", "https://*", "no origin"),
+        ("cors_origins", "https://*.", "no origin"),
+        ("trusted_proxies", "10.0.0.1/8", "did you mean 10.0.0.0/8?"),
+        ("trusted_proxies", "localhost", "write them like 10.0.0.0/8"),
+        ("inline_types", "text/html", "can run scripts"),
+        ("inline_types", "image/svg+xml", "can run scripts"),
+        ("inline_types", "image", "is no media type"),
+        ("tls_certificate", "a.pem", "goes together with tls_certificate"),
+        ("tls_key", "a.pem", "goes together with tls_certificate"),
     ],
 )
 def test_value_is_refused(name: str, given: Any, complaint: str) -> None:
