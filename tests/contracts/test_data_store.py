@@ -60,6 +60,48 @@ async def test_without_room_nothing_is_left_behind(fillable: Fillable) -> None:
     assert await store.size(A) == 0
 
 
+# --- create ---
+
+
+async def test_created_upload_is_there_with_its_first_bytes(store: JoinableStore) -> None:
+    async with store.create(an_upload(0xA, length=100)) as data:
+        await data.write(0, memoryview(b"hel"))
+        await data.write(3, memoryview(b"lo"), flush=True)
+    assert await store.size(A) == 5
+    assert await content_of(store, A) == b"hello"
+
+
+async def test_creation_that_ends_badly_leaves_nothing(store: JoinableStore) -> None:
+    async def create(*, write: bool) -> None:
+        async with store.create(an_upload(0xA, length=100)) as data:
+            if write:
+                await data.write(0, memoryview(b"hello"), flush=True)
+            raise ZeroDivisionError
+
+    for write in (False, True):
+        with pytest.raises(ZeroDivisionError):
+            await create(write=write)
+        assert await store.size(A) is None
+
+
+async def test_creation_under_a_taken_id_is_refused_and_its_bytes_stay(
+    store: JoinableStore,
+) -> None:
+    await keep(store, A, b"first")
+    with pytest.raises(StorageError):
+        async with store.create(an_upload(0xA)) as data:
+            await data.write(0, memoryview(b"other"), flush=True)
+    assert await content_of(store, A) == b"first"
+
+
+async def test_creation_without_room_leaves_nothing(fillable: Fillable) -> None:
+    await fillable.fill()
+    with pytest.raises(StorageFull):
+        async with fillable.store.create(an_upload(0xA, length=100)) as data:
+            await data.write(0, memoryview(bytes(100)), flush=True)
+    assert await fillable.store.size(A) is None
+
+
 async def test_bearing_witness_is_nothing_that_could_fail(store: JoinableStore) -> None:
     """It changes neither size nor bytes, whatever is known, and whether or not there is data."""
     known = an_upload(0xA, owner="ann", metadata="name " + "YWJj" * 5000)

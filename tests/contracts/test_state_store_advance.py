@@ -51,6 +51,17 @@ async def test_finished_partial_still_expires(state: StateStore) -> None:
     assert finished.expires_at == LATER + WEEK
 
 
+@pytest.mark.parametrize("to_offset", [10, 100])
+@pytest.mark.parametrize("concat", [None, "partial"])
+async def test_what_it_makes_of_an_upload_is_known_beforehand(
+    state: StateStore, to_offset: int, concat: str | None
+) -> None:
+    upload = an_upload(1, concat=concat, owner="ann", metadata="kept", address="192.0.2.1")
+    await state.create(upload)
+    change = an_advance(to_offset=to_offset, epoch=7)
+    assert await state.advance(change) == change.applied_to(upload)
+
+
 async def test_never_expiring_upload_stays_so(state: StateStore) -> None:
     await state.create(an_upload(1))
     assert (await state.advance(an_advance(expires_at=None))).expires_at is None

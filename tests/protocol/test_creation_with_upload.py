@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -13,22 +15,28 @@ async def create(server: TusServer, length: int, body: bytes, **headers: str) ->
     return await server.request("POST", server.prefix, sent, body)
 
 
-def creation_head(*extra: str, length: int | None = None) -> str:
+def creation_head(*extra: str, size: int = 10, length: int | None = None) -> str:
     return request_head(
         "POST",
         "/files/",
-        "Upload-Length: 10",
+        f"Upload-Length: {size}",
         "Content-Type: application/offset+octet-stream",
         *extra,
         length=length,
     )
 
 
+def rows(server: TusServer) -> int:
+    """Return how many uploads the state store knows."""
+    with closing(sqlite3.connect(server.data_dir / "state.sqlite3")) as db:
+        return int(db.execute("SELECT count(*) FROM upload").fetchone()[0])
+
+
 async def nothing_is_left(server: TusServer) -> bool:
     """Tell whether the upload that was being created is gone, files and all, within a second."""
     for _ in range(50):
         if server.stored() == {}:
-            return True
+            return rows(server) == 0
         await asyncio.sleep(0.02)
     return False
 
@@ -122,15 +130,28 @@ async def test_with_more_than_the_maximum_is_413_and_leaves_nothing(server: TusS
     assert server.stored() == {}
 
 
-@pytest.mark.parametrize("framing", ["Content-Length: 10", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("framing", ["Content-Length: 99999", "Transfer-Encoding: chunked"])
 @pytest.mark.parametrize("reset", [False, True])
 async def test_leaves_nothing_when_the_client_goes_before_it_knows_the_url(
     server: TusServer, framing: str, reset: bool
 ) -> None:
     async with server.raw() as connection:
-        await connection.send(creation_head(framing))
+        await connection.send(creation_head(framing, size=99_999))
         await connection.send("5\r\nhello\r\n" if "chunked" in framing else "hello")
         await _until_created(server)
+        await _leave(connection, reset=reset)
+        assert await nothing_is_left(server)
+    await server.assert_still_works()
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_leaves_nothing_of_few_bytes_that_did_not_all_come(
+    server: TusServer, reset: bool
+) -> None:
+    async with server.raw() as connection:
+        await connection.send(creation_head(length=10) + "hello")
+        await asyncio.sleep(0.1)
+        assert rows(server) == 0
         await _leave(connection, reset=reset)
         assert await nothing_is_left(server)
     await server.assert_still_works()
@@ -140,7 +161,6 @@ async def test_leaves_nothing_when_the_client_goes_before_it_knows_the_url(
 async def test_leaves_nothing_when_the_client_falls_silent(server: TusServer) -> None:
     async with server.raw() as connection:
         await connection.send(creation_head(length=10) + "hello")
-        await _until_created(server)
         assert await connection.is_closed()
     assert await nothing_is_left(server)
 

@@ -64,6 +64,15 @@ class DataStore(Protocol):
         """
         ...
 
+    def create(self, upload: Upload) -> AbstractAsyncContextManager[Data]:
+        """
+        Open the data of an upload that is not there yet, and bear witness of it.
+
+        Its first flush makes it durable as `allocate` does, and its bytes with it. Where the
+        context ends with an exception nothing is left. Its first use raises what `allocate` does.
+        """
+        ...
+
     def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
         """Open an upload's data; its first use raises `StorageError` where there is none."""
         ...

@@ -14,7 +14,7 @@ from tusd_py.protocol.upload import Upload, is_upload_id
 from tusd_py.storage import syscalls
 from tusd_py.storage.data_store import Concatenates, Data, DataStore, HasFiles, StoredData
 from tusd_py.storage.layout import Layout
-from tusd_py.storage.open_file import OpenFile
+from tusd_py.storage.open_file import NewFile, OpenFile
 from tusd_py.storage.threads import DataThreads, Flush
 from tusd_py.storage.witness import bear_witness
 
@@ -78,6 +78,22 @@ class LocalData(Data):
             self._file.flush()
 
 
+class NewData(LocalData):
+    """One file that is not there yet: what is flushed first is its name, too."""
+
+    def __init__(self, file: NewFile, threads: DataThreads, *, strict: bool) -> None:
+        super().__init__(file, threads, strict=strict)
+        self._new = file
+
+    async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
+        if not (flush and self._strict) or len(data) > _QUICK:
+            await super().write(offset, data, flush=flush)
+            return
+        with _failures():
+            await self._threads.run_quick(self._new.write, offset, data)
+            await self._threads.flush_together(self._new.flush_name, self._new.flush_bytes)
+
+
 class LocalStore(DataStore, Concatenates, HasFiles):
     """
     Keeps uploads as files below the data directory, sharded by the first digits of the id.
@@ -109,8 +125,24 @@ class LocalStore(DataStore, Concatenates, HasFiles):
             else:
                 await self._threads.run_quick(make)
 
+    def create(self, upload: Upload) -> AbstractAsyncContextManager[Data]:
+        return self._create(upload)
+
     def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
         return self._open(self.file_of(upload_id))
+
+    @asynccontextmanager
+    async def _create(self, upload: Upload) -> AsyncIterator[Data]:
+        path = self.file_of(upload.id)
+        file = NewFile(path, partial(self._make_file, path, upload.length or 0, upload))
+        try:
+            yield NewData(file, self._threads, strict=self._strict)
+        except BaseException:
+            if file.is_made:
+                await self.remove(upload.id)
+            raise
+        finally:
+            file.close()
 
     @asynccontextmanager
     async def _open(self, path: Path) -> AsyncIterator[Data]:
@@ -155,19 +187,22 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         await self._threads.close()
 
     def _make(self, path: Path, length: int, witness: Upload | None) -> Flush:
-        fd = self._create(path)
+        os.close(self._make_file(path, length, witness))
+        return partial(_flush_name, path)
+
+    def _make_file(self, path: Path, length: int, witness: Upload | None) -> int:
+        fd = self._open_new(path)
         try:
             syscalls.reserve(fd, length)
             if witness is not None:
                 bear_witness(fd, witness)
         except OSError:
+            os.close(fd)
             path.unlink()
             raise
-        finally:
-            os.close(fd)
-        return partial(_flush_name, path)
+        return fd
 
-    def _create(self, path: Path) -> int:
+    def _open_new(self, path: Path) -> int:
         shard = path.parent
         if shard not in self._durable_shards:
             # Whoever made it, perhaps a server that was killed, its name may not be durable yet.

@@ -59,6 +59,19 @@ class MemoryStore(DataStore, Concatenates):
         self.make_room(length or 0)
         self._uploads[upload_id] = MemoryData(self)
 
+    def create(self, upload: Upload) -> AbstractAsyncContextManager[Data]:
+        return self._create(upload)
+
+    @asynccontextmanager
+    async def _create(self, upload: Upload) -> AsyncIterator[Data]:
+        await self.allocate(upload.id, upload.length)
+        async with self._open(upload.id) as data:
+            try:
+                yield data
+            except BaseException:
+                await self.remove(upload.id)
+                raise
+
     def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
         return self._open(upload_id)
 

@@ -3,6 +3,7 @@
 import errno
 import mmap
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from tusd_py.storage import syscalls
@@ -77,3 +78,42 @@ class OpenFile:
                 raise
             self._direct = False
             return 0
+
+
+class NewFile(OpenFile):
+    """
+    A file that is made when it is first needed, and whose name is durable with its first flush.
+
+    Args:
+        path: Where it goes; nothing is there.
+        make: Makes it and returns a descriptor to read and write it.
+    """
+
+    def __init__(self, path: Path, make: Callable[[], int]) -> None:
+        super().__init__(path, direct=False)
+        self._make = make
+        self._is_named = False
+
+    @property
+    def is_made(self) -> bool:
+        """Tell whether there is a file to remove."""
+        return self._fd is not None
+
+    def open(self) -> int:
+        if self._fd is None:
+            self._fd = self._make()
+        return self._fd
+
+    def flush(self) -> None:
+        super().flush()
+        self.flush_name()
+
+    def flush_bytes(self) -> None:
+        """Make its bytes durable, and not its name."""
+        super().flush()
+
+    def flush_name(self) -> None:
+        """Make its name durable, and not its bytes."""
+        if not self._is_named:
+            syscalls.flush_directory(self._path.parent)
+            self._is_named = True

@@ -71,6 +71,17 @@ class DataThreads:
         """Run *write*, which writes a few bytes, and then the flush that it returns."""
         await _in_turn(self._bytes, lambda _: write())
 
+    async def flush_together(self, name: Flush, content: Flush) -> None:
+        """Run both flushes of a new file side by side, each among others of its kind."""
+        ended = await asyncio.gather(
+            _in_turn(self._names, lambda _: name),
+            _in_turn(self._bytes, lambda _: content),
+            return_exceptions=True,
+        )
+        for outcome in ended:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
     def _run_then_flush(self, batch: Sequence[Call[None, Any]]) -> None:
         """Run each call, then the flushes that they returned; each failure is its call's alone."""
         _run_each(batch)

@@ -35,16 +35,19 @@ class OutOfRoom(Exception):
 class Transfer:
     """One chunk on its way: how far it is received, written, and committed."""
 
-    def __init__(self, upload: Upload, chunk: Chunk, data: Data, epoch: int) -> None:
+    def __init__(
+        self, upload: Upload, chunk: Chunk, data: Data, epoch: int, *, is_new: bool = False
+    ) -> None:
         self.upload = upload
         self.chunk = chunk
         self.data = data
         self.epoch = epoch
+        self._is_new = is_new
         self.received = chunk.offset
         self.written = chunk.offset
         self._flushed = chunk.offset
         self._storing: asyncio.Task[None] | None = None
-        self._committed_at = time.monotonic()
+        self._began_at = self._committed_at = time.monotonic()
         checksum = chunk.payload.checksum
         self.hasher: Hasher | None = None if checksum is None else checksum.hasher()
 
@@ -52,6 +55,11 @@ class Transfer:
     def room(self) -> int:
         """Return how many more bytes may come."""
         return self.chunk.limit - self.received
+
+    @property
+    def age(self) -> float:
+        """Return for how many seconds it goes on."""
+        return time.monotonic() - self._began_at
 
     @property
     def is_complete(self) -> bool:
@@ -83,8 +91,9 @@ class Transfer:
 
     @property
     def must_be_whole(self) -> bool:
-        """Tell whether a checksum speaks for all of it, so that no part may count alone."""
-        return self.chunk.payload.checksum is not None or self.chunk.payload.checksum_follows
+        """Tell whether no part may count alone: a checksum or the creation is of the whole."""
+        payload = self.chunk.payload
+        return self._is_new or payload.checksum is not None or payload.checksum_follows
 
     @property
     def has_news(self) -> bool:

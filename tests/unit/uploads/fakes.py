@@ -149,6 +149,14 @@ class WatchedStore(MemoryStore):
         await super().allocate(upload_id, length, witness=witness)
         self.durable[upload_id] = bytearray()
 
+    def create(self, upload: Upload) -> AbstractAsyncContextManager[Data]:
+        return self._watched_creation(upload)
+
+    @asynccontextmanager
+    async def _watched_creation(self, upload: Upload) -> AsyncIterator[Data]:
+        async with super().create(upload) as data:
+            yield WatchedData(data, self, upload.id)
+
     def open(self, upload_id: str) -> AbstractAsyncContextManager[Data]:
         return self._watched(upload_id)
 
@@ -190,7 +198,8 @@ class WatchedState:
     async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
         self.fail("create")
         assert upload.id in self._data.durable, "a row before its data"
-        assert upload.offset == 0
+        durable = self._data.durable[upload.id]
+        assert len(durable) >= upload.offset, "an offset before its bytes are durable"
         self._data.journal.append(("create", upload.id, 0))
         await self._state.create(upload, max_open=max_open)
 
@@ -213,10 +222,10 @@ class WatchedState:
         self._data.journal.append(("finish_final", upload_id, length))
         return await self._state.finish_final(upload_id, length, now)
 
-    async def remove(self, upload_id: str) -> bool:
+    async def remove(self, upload_id: str, *, rejected: bool = False) -> bool:
         self.fail("forget")
         self._data.journal.append(("forget", upload_id, 0))
-        return await self._state.remove(upload_id)
+        return await self._state.remove(upload_id, rejected=rejected)
 
 
 def failing(
