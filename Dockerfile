@@ -1,11 +1,20 @@
 # docker build -t tusd-py .
 # docker run --read-only -p 1080:1080 -v uploads:/data tusd-py
 
+FROM node:22-slim AS page
+
+WORKDIR /page
+COPY tusd_py/page .
+RUN npm ci --no-audit --no-fund \
+ && node build.mjs
+
+
 FROM python:3.12-slim AS builder
 
 WORKDIR /source
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY tusd_py tusd_py
+COPY --from=page /page/static tusd_py/page/static
 RUN python -m pip wheel --no-cache-dir --wheel-dir /wheels .
 # Installed into an environment of its own, so that the image below gets it in one layer, without
 # the wheels. Bytecode is compiled here: the container may be unable to write any.
