@@ -66,6 +66,56 @@ def m002_address(db: Database) -> None:
     db.execute("CREATE INDEX upload_address ON upload (address) WHERE address IS NOT NULL")
 
 
+@migrations()
+def m003_outbox(db: Database) -> None:
+    """
+    Keep what is still to be told of uploads: a row for each event, and one for each of its ways.
+
+    It speaks of uploads that may be gone, so nothing here rests on their rows. A sequence is never
+    given twice, and what a hook is told goes by it.
+    """
+    db.execute(
+        """
+        CREATE TABLE outbox (
+            sequence   INTEGER PRIMARY KEY AUTOINCREMENT,
+            event_id   TEXT   NOT NULL,
+            upload_id  TEXT   NOT NULL,
+            point      TEXT   NOT NULL,
+            payload    TEXT   NOT NULL,              -- the JSON that is told
+            created_at BIGINT NOT NULL
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE delivery (
+            target     TEXT    NOT NULL,             -- the hook that is told
+            upload_id  TEXT    NOT NULL,
+            sequence   INTEGER NOT NULL,             -- of the event
+            state      TEXT    NOT NULL DEFAULT 'pending',  -- or 'dead'
+            attempts   INTEGER NOT NULL DEFAULT 0,
+            since      BIGINT  NOT NULL,             -- when the attempts began
+            next_at    BIGINT  NOT NULL,
+            last_error TEXT,
+            PRIMARY KEY (target, upload_id, sequence)
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE hook (
+            target TEXT NOT NULL PRIMARY KEY,        -- whom the server tells
+            points TEXT NOT NULL                     -- of what, with commas
+        )
+        """
+    )
+    db.execute("CREATE INDEX outbox_event_id ON outbox (event_id)")
+    db.execute("CREATE INDEX delivery_sequence ON delivery (sequence)")
+    db.execute(
+        "CREATE INDEX delivery_due ON delivery (target, next_at, sequence) WHERE state = 'pending'"
+    )
+
+
 def known_steps() -> set[str]:
     """Return the names of all steps there are."""
     with closing(sqlite3.connect(":memory:")) as empty:

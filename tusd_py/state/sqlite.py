@@ -5,14 +5,18 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from tusd_py.errors import DataDirectoryError, Displaced, TooManyUploads
+from tusd_py.hooks.hook import Point
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state import first_look
 from tusd_py.state.migrations import migrate
+from tusd_py.state.outbox import Recording
 from tusd_py.state.rows import (
     COLUMNS,
     INSERT_PART,
@@ -22,9 +26,12 @@ from tusd_py.state.rows import (
     to_row,
     to_upload,
 )
+from tusd_py.state.sqlite_outbox import SqliteOutbox, Telling
 from tusd_py.state.sqlite_thread import SqliteThread
 from tusd_py.state.state_store import Advance, StateStore
 from tusd_py.state.write_turn import WriteTurn
+
+_T = TypeVar("_T")
 
 #: Bytes that must be free: what processes share has 32 KiB to begin with, beside the log.
 _ROOM_TO_OPEN = 2**20
@@ -103,20 +110,28 @@ class SqliteStore(StateStore):
 
     Writes share one connection and its commits; reads have a connection of their own, so that a
     HEAD never waits for somebody else's flush.
+
+    Attributes:
+        outbox: What is still to be told; written with each change that *recording* names.
     """
 
-    def __init__(self, writer: SqliteThread, reader: SqliteThread) -> None:
+    def __init__(
+        self, writer: SqliteThread, reader: SqliteThread, recording: Recording | None = None
+    ) -> None:
         self._writer = writer
         self._reader = reader
+        self.outbox = SqliteOutbox(writer, reader, recording)
 
     async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Connection, telling: Telling) -> None:
             if max_open is not None and upload.address is not None:
                 _check_open(db, upload, max_open)
             db.execute(_INSERT, to_row(upload))
             db.executemany(INSERT_PART, to_part_rows(upload))
+            for point, then in _steps_to(upload):
+                telling.tell(db, point, then)
 
-        await self._writer.run(work)
+        await self._change(work)
 
     async def find(self, upload_id: str) -> Upload | None:
         return await self._reader.run(lambda db: _find(db, upload_id))
@@ -136,17 +151,22 @@ class SqliteStore(StateStore):
             "expires_at": to_milliseconds(change.expires_at),
         }
 
-        def work(db: sqlite3.Connection) -> Upload:
+        def work(db: sqlite3.Connection, telling: Telling) -> Upload:
             row = db.execute(_ADVANCE, values).fetchone()
             if row is None:
                 raise Displaced
-            return to_upload(row)
+            upload = to_upload(row)
+            if upload.is_finished:
+                telling.tell(db, Point.POST_FINISH, upload)
+            elif change.to_offset > change.from_offset:
+                telling.tell(db, Point.POST_RECEIVE, upload)
+            return upload
 
-        return await self._writer.run(work)
+        return await self._change(work)
 
     async def finish_final(self, upload_id: str, length: int, now: float) -> Upload | None:
         values = {"id": upload_id, "length": length, "now": to_milliseconds(now)}
-        return await self._writer.run(lambda db: _changed(db, _FINISH_FINAL, values))
+        return await self._change(_telling(Point.POST_FINISH, _FINISH_FINAL, values))
 
     async def rewind(self, upload_id: str, offset: int) -> None:
         statement = """
@@ -160,14 +180,20 @@ class SqliteStore(StateStore):
 
     async def expire(self, upload_id: str, now: float) -> Upload | None:
         values = {"id": upload_id, "now": to_milliseconds(now)}
-        return await self._writer.run(lambda db: _changed(db, _EXPIRE, values))
+        return await self._change(_telling(Point.EXPIRED, _EXPIRE, values))
 
-    async def remove(self, upload_id: str) -> bool:
-        def work(db: sqlite3.Connection) -> bool:
+    async def remove(self, upload_id: str, *, rejected: bool = False) -> bool:
+        point = Point.FAILED if rejected else Point.POST_TERMINATE
+
+        def work(db: sqlite3.Connection, telling: Telling) -> bool:
+            gone = _find(db, upload_id) if telling.wants(point) else None
             db.execute("DELETE FROM part WHERE final_id = ?", (upload_id,))
-            return db.execute("DELETE FROM upload WHERE id = ?", (upload_id,)).rowcount > 0
+            removed = db.execute("DELETE FROM upload WHERE id = ?", (upload_id,)).rowcount > 0
+            if gone is not None and gone.state is not UploadState.EXPIRED:
+                telling.tell(db, point, gone)
+            return removed
 
-        return await self._writer.run(work)
+        return await self._change(work)
 
     async def forget_tombstones(self, expired_before: float) -> int:
         before = to_milliseconds(expired_before)
@@ -232,8 +258,17 @@ class SqliteStore(StateStore):
         await self._writer.close()
         await self._reader.close()
 
+    async def _change(self, work: Callable[[sqlite3.Connection, Telling], _T]) -> _T:
+        """Run *work* with what writes its messages in the same transaction."""
+        telling = self.outbox.telling()
+        result = await self._writer.run(lambda db: work(db, telling))
+        self.outbox.ring()
+        return result
 
-async def open_sqlite(path: Path, *, strict: bool, create: bool = True) -> SqliteStore:
+
+async def open_sqlite(
+    path: Path, *, strict: bool, create: bool = True, recording: Recording | None = None
+) -> SqliteStore:
     """
     Open the state file, migrating it as needed.
 
@@ -242,6 +277,7 @@ async def open_sqlite(path: Path, *, strict: bool, create: bool = True) -> Sqlit
         create: Whether to make it where it is missing.
         strict: Flush at every commit (synchronous=FULL); otherwise a power cut may take the
             last commits with it, while the file stays whole.
+        recording: Which changes are told to whom; none to nobody by default.
 
     Raises:
         DataDirectoryError: It cannot be opened, or is no state file of ours.
@@ -264,6 +300,7 @@ async def open_sqlite(path: Path, *, strict: bool, create: bool = True) -> Sqlit
     return SqliteStore(
         SqliteThread(writer, begin="BEGIN IMMEDIATE", turn=turn),
         SqliteThread(reader, begin="BEGIN"),
+        recording,
     )
 
 
@@ -314,6 +351,29 @@ def _check_open(db: sqlite3.Connection, upload: Upload, most: int) -> None:
     values = {"address": upload.address, "now": to_milliseconds(upload.created_at)}
     if db.execute(_COUNT_OPEN, values).fetchone()[0] >= most:
         raise TooManyUploads(most)
+
+
+def _steps_to(upload: Upload) -> Iterator[tuple[Point, Upload]]:
+    """Yield what happens to an upload that is made in one step with its first bytes."""
+    yield Point.POST_CREATE, replace(upload, offset=0)
+    if upload.is_finished:
+        yield Point.POST_FINISH, upload
+    elif upload.offset > 0:
+        yield Point.POST_RECEIVE, upload
+
+
+def _telling(
+    point: Point, statement: str, values: Mapping[str, object]
+) -> Callable[[sqlite3.Connection, Telling], Upload | None]:
+    """Return what changes an upload by *statement*, and tells that where it did."""
+
+    def work(db: sqlite3.Connection, telling: Telling) -> Upload | None:
+        upload = _changed(db, statement, values)
+        if upload is not None:
+            telling.tell(db, point, upload)
+        return upload
+
+    return work
 
 
 def _find(db: sqlite3.Connection, upload_id: str) -> Upload | None:

@@ -1,7 +1,7 @@
 """Interface: create, find, advance (under the lock's epoch), finish, remove, list."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tusd_py.protocol.upload import Upload, UploadState
@@ -34,6 +34,21 @@ class Advance:
     def finishes(self) -> bool:
         """Tell whether this was the last byte."""
         return self.to_offset == self.length
+
+    def applied_to(self, upload: Upload) -> Upload:
+        """Return what `StateStore.advance` makes of an upload that is where this begins."""
+        keeps = self.finishes and upload.concat is None
+        return replace(
+            upload,
+            offset=self.to_offset,
+            length=self.length,
+            epoch=self.epoch,
+            touched_at=self.now,
+            state=UploadState.FINISHED if self.finishes else UploadState.OPEN,
+            finished_at=self.now if self.finishes else None,
+            address=None if self.finishes else upload.address,
+            expires_at=None if keeps else self.expires_at,
+        )
 
 
 class StateStore(Protocol):
@@ -94,8 +109,8 @@ class StateStore(Protocol):
         """
         ...
 
-    async def remove(self, upload_id: str) -> bool:
-        """Forget the upload; tell whether it was known."""
+    async def remove(self, upload_id: str, *, rejected: bool = False) -> bool:
+        """Forget the upload, which nobody wants or a hook *rejected*; tell whether it was known."""
         ...
 
     async def forget_tombstones(self, expired_before: float) -> int:
