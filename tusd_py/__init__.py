@@ -10,27 +10,44 @@ store commits it, and the commit is durable before the answer leaves.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tusd_py.auth.identity import Identity, Scope
     from tusd_py.config.model import Settings
+    from tusd_py.hooks.function import HookAnswer, HookEvent, HookReply
+    from tusd_py.protocol.links import sign_download, sign_upload
     from tusd_py.server import add_tus_routes, create_app
     from tusd_py.web.app import close_after_chunked
     from tusd_py.web.runner import make_runner
 
 __version__ = "0.1.0"
 __all__ = [
+    "HookAnswer",
+    "HookEvent",
+    "HookReply",
+    "Identity",
+    "Scope",
     "Settings",
     "__version__",
     "add_tus_routes",
     "close_after_chunked",
     "create_app",
     "make_runner",
+    "sign_download",
+    "sign_upload",
 ]
 
 _PLACES = {
+    "HookAnswer": "tusd_py.hooks.function",
+    "HookEvent": "tusd_py.hooks.function",
+    "HookReply": "tusd_py.hooks.function",
+    "Identity": "tusd_py.auth.identity",
+    "Scope": "tusd_py.auth.identity",
     "Settings": "tusd_py.config.model",
     "add_tus_routes": "tusd_py.server",
     "close_after_chunked": "tusd_py.web.app",
     "create_app": "tusd_py.server",
     "make_runner": "tusd_py.web.runner",
+    "sign_download": "tusd_py.protocol.links",
+    "sign_upload": "tusd_py.protocol.links",
 }
 
 

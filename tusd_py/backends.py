@@ -2,17 +2,26 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
+from tusd_py.auth.authenticator import Authenticator, Everybody
+from tusd_py.auth.forwarding import ForwardAuth
+from tusd_py.auth.outgoing import open_outgoing
+from tusd_py.auth.tokens import StaticTokens, read_tokens
+from tusd_py.config.load import ConfigError
 from tusd_py.config.model import Settings
 from tusd_py.errors import DataDirectoryError
+from tusd_py.hooks.hook import Compose
 from tusd_py.locks.epochs import Epochs, base_above
 from tusd_py.locks.file import FileLocker, is_supported
 from tusd_py.locks.locker import Locker
 from tusd_py.locks.memory import MemoryLocker
 from tusd_py.locks.postbox import remove_sockets
+from tusd_py.state.outbox import Outbox
 from tusd_py.state.sqlite import open_sqlite
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_directory import (
@@ -25,8 +34,14 @@ from tusd_py.storage.data_store import JoinableStore
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.local import LocalStore
 from tusd_py.storage.probe import Abilities, probe
+from tusd_py.telling import composer, recording_of
+
+if TYPE_CHECKING:
+    from tusd_py.auth.verifying_keys import VerifyingKey
 
 log = logging.getLogger(__name__)
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +66,16 @@ class Backends:
 
     Attributes:
         state: Keeps what is known of uploads.
+        outbox: Keeps what is to be told of them.
+        compose: Writes what hooks are told and asked.
         data: Keeps their bytes.
         locks: Keeps their writers apart.
         keeps_house: Tells whether this process removes what is over, for all of the server.
     """
 
     state: StateStore
+    outbox: Outbox
+    compose: Compose
     data: JoinableStore
     locks: Locker
     keeps_house: Callable[[], bool]
@@ -112,7 +131,13 @@ async def survey(settings: Settings) -> Findings:
 
 
 @asynccontextmanager
-async def open_backends(settings: Settings, findings: Findings | None) -> AsyncIterator[Backends]:
+async def open_backends(
+    settings: Settings,
+    findings: Findings | None,
+    *,
+    clock: Callable[[], float] = time.time,
+    targets: tuple[str, ...] = (),
+) -> AsyncIterator[Backends]:
     """
     Open everything below the data directory, and close it afterwards, the state last.
 
@@ -120,26 +145,125 @@ async def open_backends(settings: Settings, findings: Findings | None) -> AsyncI
         settings: What is where.
         findings: What `survey` returned to the server that this process is of; None for a guest
             beside it.
+        clock: Returns seconds since the epoch.
+        targets: The hooks that are told of changes; a guest tells those that the server does.
 
     Raises:
         DataDirectoryError: It cannot be used.
     """
     layout = Layout(settings.data_dir)
     strict = settings.durability == "strict"
-    state = await open_sqlite(layout.state_file, strict=strict, create=False)
+    compose = composer(path_of=layout.file_of, clock=clock)
+    recording = recording_of(settings, targets, compose, clock=clock)
+    state = await open_sqlite(layout.state_file, strict=strict, create=False, recording=recording)
     direct = findings is not None and _bypasses_page_cache(settings, findings.abilities)
     data = LocalStore(layout, strict=strict, direct=direct)
     try:
+        if findings is None:
+            await state.outbox.adopt(compose, clock)
         housekeeping = Housekeeping(layout)
         locks = _open_locks(settings, layout, findings.epoch_base if findings else 0)
         try:
-            yield Backends(state, data, locks, housekeeping.is_ours)
+            yield Backends(state, state.outbox, compose, data, locks, housekeeping.is_ours)
         finally:
             await locks.close()
             housekeeping.close()
     finally:
         await data.close()
         await state.close()
+
+
+@asynccontextmanager
+async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]:
+    """
+    Yield what says whose a request is; it asks nobody before the first request.
+
+    Raises:
+        ConfigError: See `check_authenticator`.
+    """
+    match settings.auth:
+        case "none":
+            yield Everybody()
+        case "tokens":
+            yield StaticTokens(read_tokens(_given(settings.auth_tokens).text))
+        case "jwt":
+            async with _open_json_web_tokens(settings) as authenticator:
+                yield authenticator
+        case "forward":
+            within = settings.auth_timeout
+            async with open_outgoing(_given(settings.auth_url), within=within) as service:
+                yield ForwardAuth(service, owner_header=settings.auth_owner_header)
+
+
+def check_authenticator(settings: Settings) -> None:
+    """
+    Make sure that `open_authenticator` will work, in a process that needs none itself.
+
+    Raises:
+        ConfigError: A package is missing, or jwt_key holds no keys that fit.
+    """
+    if settings.auth == "jwt":
+        _read_keys(settings)
+
+
+@asynccontextmanager
+async def _open_json_web_tokens(settings: Settings) -> AsyncIterator[Authenticator]:
+    keys = _read_keys(settings)
+    # PyJWT comes with an extra: it is not there where nobody asked for it.
+    from tusd_py.auth.json_web_tokens import (  # noqa: PLC0415
+        JsonWebTokens,
+        KeysOfFile,
+        TokenRules,
+    )
+    from tusd_py.auth.key_set import PublishedKeys  # noqa: PLC0415
+
+    rules = TokenRules(
+        algorithms=frozenset(settings.jwt_algorithms),
+        audience=_given(settings.jwt_audience),
+        issuer=settings.jwt_issuer,
+        leeway=settings.jwt_leeway,
+        must_expire=settings.jwt_must_expire,
+        owner_claim=settings.jwt_owner_claim,
+    )
+    file = settings.jwt_key
+    if file is not None and file.is_exposed and any(type(each.key) is bytes for each in keys):
+        log.warning(
+            "Every user of this machine can read the secret that signs tokens: chmod o= %s",
+            file.path,
+        )
+    if settings.jwks_url is None:
+        yield JsonWebTokens(KeysOfFile(keys), rules)
+        return
+    async with open_outgoing(settings.jwks_url, within=settings.auth_timeout) as provider:
+        published = PublishedKeys(provider, settings.jwt_algorithms)
+        try:
+            yield JsonWebTokens(published, rules)
+        finally:
+            await published.close()
+
+
+def _read_keys(settings: Settings) -> "tuple[VerifyingKey, ...]":
+    """Return the keys of `jwt_key`; none where they are published."""
+    try:
+        from tusd_py.auth.verifying_keys import read_key_file  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise ConfigError(
+            [f"auth = jwt needs PyJWT ({error}): install it with `pip install 'tusd-py[jwt]'`"]
+        ) from error
+    if settings.jwks_url is not None:
+        return ()
+    file = _given(settings.jwt_key)
+    try:
+        return read_key_file(file.text, settings.jwt_algorithms)
+    except ValueError as error:
+        raise ConfigError([f"jwt_key: {file.path} {error}"]) from error
+
+
+def _given(value: _Value | None) -> _Value:
+    """Return what a setting needs, which `Settings` has made sure of; rather fail than let in."""
+    if value is None:
+        raise ConfigError(["auth lacks a setting that it needs: see the group Access"])
+    return value
 
 
 def _open_locks(settings: Settings, layout: Layout, epoch_base: int) -> Locker:

@@ -2,19 +2,26 @@
 
 import asyncio
 import logging
+import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from tusd_py.backends import Backends, Findings, claim, open_backends, survey
 from tusd_py.config.model import Settings
-from tusd_py.errors import TusError
+from tusd_py.errors import TusError, UploadNotFound
 from tusd_py.events import Listener
+from tusd_py.hooks.hook import OPEN_GATE, Gate, Hook, Point
+from tusd_py.hooks.post import Meter, Terms, deliver_all
 from tusd_py.logs import log_event
+from tusd_py.metrics import Metrics
 from tusd_py.protocol.expiration import Expiration
 from tusd_py.protocol.extensions import Extension, Policy, decide_extensions
+from tusd_py.state.outbox import Outbox
+from tusd_py.state.state_store import StateStore
+from tusd_py.telling import NO_FUNCTIONS, Functions, gate_of, open_hooks, targets_of
 from tusd_py.uploads.admission import Admission
 from tusd_py.uploads.buffers import BufferPool
 from tusd_py.uploads.concatenation import Concatenation
@@ -37,6 +44,8 @@ async def open_service(
     exclusive: bool,
     clock: Clock = time.time,
     listener: Listener = log_event,
+    meter: Meter | None = None,
+    functions: Functions = NO_FUNCTIONS,
 ) -> AsyncIterator[UploadService]:
     """
     Open the data directory and yield the service that acts on it.
@@ -47,22 +56,73 @@ async def open_service(
             be a guest beside it, as the command line is.
         clock: Returns seconds since the epoch.
         listener: Is told what happens to uploads.
+        meter: Counts what hooks are told.
+        functions: Hooks beside those of the settings, by name.
 
     Raises:
         DataDirectoryError: The data directory cannot be used, or another server uses it.
     """
     if not exclusive:
-        async with open_backends(settings, None) as backends:
-            service, _, concatenation = _build(settings, backends, clock, listener)
+        async with open_backends(settings, None, clock=clock) as backends:
+            # Operators do not ask.
+            service, _, concatenation = _build(settings, backends, clock, listener, OPEN_GATE)
             yield service
             await concatenation.close()
         return
     with ExitStack() as stack:
         await asyncio.to_thread(stack.enter_context, claim(settings))
         findings = await make_ready(settings)
-        opening = open_worker_service(settings, findings, clock=clock, listener=listener)
+        opening = open_worker_service(
+            settings,
+            findings,
+            clock=clock,
+            listener=listener,
+            meter=meter,
+            functions=functions,
+        )
         async with opening as service:
             yield service
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """
+    What an operator can do about what hooks are told.
+
+    Attributes:
+        outbox: What is to be told.
+    """
+
+    outbox: Outbox
+    _state: StateStore
+
+    async def replay(self, upload_id: str) -> str | None:
+        """
+        Have it told anew that an upload is finished.
+
+        Returns:
+            The new event's id, or None where the server has no hooks.
+
+        Raises:
+            UploadNotFound: There is no such upload, or it is not finished.
+        """
+        upload = await self._state.find(upload_id)
+        if upload is None or not upload.is_finished:
+            raise UploadNotFound
+        message = await self.outbox.put(upload, Point.POST_FINISH)
+        return None if message is None else message.event_id
+
+
+@asynccontextmanager
+async def open_office(settings: Settings, *, clock: Clock = time.time) -> AsyncIterator[Office]:
+    """
+    Yield what hooks are told, as a guest beside the server, which delivers it.
+
+    Raises:
+        DataDirectoryError: The data directory cannot be used.
+    """
+    async with open_backends(settings, None, clock=clock) as backends:
+        yield Office(backends.outbox, backends.state)
 
 
 async def make_ready(settings: Settings) -> Findings:
@@ -85,6 +145,8 @@ async def open_worker_service(
     *,
     clock: Clock = time.time,
     listener: Listener = log_event,
+    meter: Meter | None = None,
+    functions: Functions = NO_FUNCTIONS,
 ) -> AsyncIterator[UploadService]:
     """
     Yield the service of one of the processes that serve a claimed data directory.
@@ -92,18 +154,55 @@ async def open_worker_service(
     Raises:
         DataDirectoryError: The data directory cannot be used.
     """
-    async with open_backends(settings, findings) as backends:
-        service, sweeper, concatenation = _build(settings, backends, clock, listener)
+    async with (
+        open_backends(
+            settings, findings, clock=clock, targets=targets_of(settings, functions)
+        ) as backends,
+        open_hooks(settings, functions, clock=clock) as hooks,
+    ):
+        await backends.outbox.announce()
+        gate = gate_of(settings, hooks, backends.compose)
+        service, sweeper, concatenation = _build(settings, backends, clock, listener, gate)
         if backends.keeps_house():
             await concatenation.resume_all()
         house = _House(sweeper, concatenation, backends.keeps_house, settings.sweep_interval)
         keeping_house = asyncio.create_task(house.keep())
         try:
-            yield service
+            async with _delivering(settings, backends, hooks, service, meter or Metrics()):
+                yield service
         finally:
             keeping_house.cancel()
             await asyncio.gather(keeping_house, return_exceptions=True)
             await concatenation.close()
+
+
+@asynccontextmanager
+async def _delivering(
+    settings: Settings,
+    backends: Backends,
+    hooks: Sequence[Hook],
+    service: UploadService,
+    meter: Meter,
+) -> AsyncIterator[None]:
+    """Tell hooks what is to be told, for as long as this process keeps house."""
+    terms = Terms(
+        is_ours=backends.keeps_house,
+        timeout=settings.hooks_timeout,
+        give_up_after=settings.hooks_give_up_after,
+        clock=service.clock,
+        chance=random.random,
+        stop=service.remove,
+    )
+    if not hooks:
+        yield
+        return
+    delivering = asyncio.create_task(deliver_all(hooks, backends.outbox, terms, meter))
+    try:
+        yield
+    finally:
+        delivering.cancel()
+        with suppress(asyncio.CancelledError):
+            await delivering
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +232,7 @@ class _House:
 
 
 def _build(
-    settings: Settings, backends: Backends, clock: Clock, listener: Listener
+    settings: Settings, backends: Backends, clock: Clock, listener: Listener, gate: Gate
 ) -> tuple[UploadService, Sweeper, Concatenation]:
     policy = _policy(settings)
     concatenation = Concatenation(
@@ -143,6 +242,7 @@ def _build(
         policy=policy,
         clock=clock,
         listener=listener,
+        gate=gate,
     )
     sweeper = Sweeper(
         state=backends.state,
@@ -158,6 +258,7 @@ def _build(
         policy=policy,
         checkpoints=Checkpoints(settings.checkpoint_bytes, settings.checkpoint_interval),
         clock=clock,
+        gate=gate,
     )
     service = UploadService(
         state=backends.state,
@@ -175,6 +276,7 @@ def _build(
         clock=clock,
         new_id=lambda: secrets.token_hex(16),
         listener=listener,
+        gate=gate,
     )
     return service, sweeper, concatenation
 

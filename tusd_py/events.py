@@ -29,6 +29,10 @@ class UploadTerminated(Event):
     """A client or an operator removed it."""
 
 
+class UploadRejected(Event):
+    """A hook did not want it as it is, and it was removed."""
+
+
 class UploadExpired(Event):
     """Its time was over, and its bytes are removed."""
 

@@ -44,6 +44,12 @@ class Metrics:
     def transfer_ended(self) -> None:
         """Note that it is no longer."""
 
+    def watcher_came(self) -> None:
+        """Note that somebody watches an upload."""
+
+    def watcher_left(self) -> None:
+        """Note that one watches no longer."""
+
     def received(self, count: int) -> None:
         """Note bytes of a body."""
 
@@ -58,6 +64,15 @@ class Metrics:
 
     def head_was_late(self) -> None:
         """Note a connection that was closed because a request's head did not come in time."""
+
+    def hook_delivered(self) -> None:
+        """Note that a hook was told something."""
+
+    def hook_failed(self) -> None:
+        """Note that one could not be told, and has to be told again."""
+
+    def hooks_waiting(self, pending: int, dead: int) -> None:
+        """Note how much is to be told still, and how much was given up."""
 
     def written(self) -> bytes:
         """

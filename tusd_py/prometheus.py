@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from tusd_py import __version__
-from tusd_py.errors import TransferEnded, TusError
+from tusd_py.errors import TransferEnded, TusError, Unauthenticated
 from tusd_py.events import Event, UploadCreated, UploadExpired, UploadFinished, UploadTerminated
 from tusd_py.metrics import DIRECTORY_VARIABLE, Metrics
 
@@ -50,11 +50,15 @@ class PrometheusMetrics(Metrics):
         }
         self._received = counter("received_bytes", "Bytes of bodies that were received.")
         self._transfers = gauge("transfers", "Bodies that are being received.")
+        self._watchers = gauge("watchers", "Connections on which an upload is watched.")
         self._ended_early = counter(
             "transfers_ended_early", "Bodies that stopped before their end.", "code"
         )
         self._requests = counter("requests", "Requests that were answered.", "method", "status")
         self._refused = counter("requests_refused", "Requests that were refused.", "code")
+        self._unauthenticated = counter(
+            "auth_failures", "Requests of which nobody could tell whose they are."
+        )
         self._seconds = Histogram(
             "tusd_py_request_seconds",
             "Time to answer requests without a body; GET is not among them.",
@@ -69,6 +73,10 @@ class PrometheusMetrics(Metrics):
         self._late_heads = counter(
             "header_timeouts", "Connections closed since a request's head was not complete in time."
         )
+        self._delivered = counter("hooks_delivered", "Messages that arrived at a hook.")
+        self._undelivered = counter("hooks_failed", "Attempts to tell a hook that failed.")
+        self._pending = gauge("hooks_pending", "Messages that a hook is still to be told.")
+        self._dead = gauge("hooks_dead", "Messages that were given up.")
         gauge("build_info", "1, labelled with the version.", "version", mode="max").labels(
             __version__
         ).set(1)
@@ -95,12 +103,20 @@ class PrometheusMetrics(Metrics):
     def failed(self, error: TusError) -> None:
         counter = self._ended_early if isinstance(error, TransferEnded) else self._refused
         counter.labels(error.code).inc()
+        if isinstance(error, Unauthenticated):
+            self._unauthenticated.inc()
 
     def transfer_began(self) -> None:
         self._transfers.inc()
 
     def transfer_ended(self) -> None:
         self._transfers.dec()
+
+    def watcher_came(self) -> None:
+        self._watchers.inc()
+
+    def watcher_left(self) -> None:
+        self._watchers.dec()
 
     def received(self, count: int) -> None:
         self._received.inc(count)
@@ -116,6 +132,16 @@ class PrometheusMetrics(Metrics):
 
     def head_was_late(self) -> None:
         self._late_heads.inc()
+
+    def hook_delivered(self) -> None:
+        self._delivered.inc()
+
+    def hook_failed(self) -> None:
+        self._undelivered.inc()
+
+    def hooks_waiting(self, pending: int, dead: int) -> None:
+        self._pending.set(pending)
+        self._dead.set(dead)
 
     def written(self) -> bytes:
         if not self._is_shared:

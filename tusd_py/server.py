@@ -1,5 +1,6 @@
 """Starts the parts in order, and stops them in reverse."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -7,16 +8,21 @@ from functools import partial
 
 from aiohttp import web
 
-from tusd_py.backends import Findings
-from tusd_py.composition import Clock, open_service, open_worker_service
+from tusd_py.auth.authenticator import Authenticator
+from tusd_py.backends import Findings, open_authenticator
+from tusd_py.composition import Clock, open_office, open_service, open_worker_service
+from tusd_py.config.keys import KeyFile
 from tusd_py.config.model import Settings
 from tusd_py.config.values import UNIX, as_networks
 from tusd_py.errors import ServerStopping
 from tusd_py.events import Event
 from tusd_py.logs import log_event
 from tusd_py.metrics import Metrics, open_metrics
+from tusd_py.telling import NO_FUNCTIONS, Functions, targets_of
 from tusd_py.uploads.service import UploadService
+from tusd_py.web.access import Access, OwnerOf, identify_by, identify_by_hook, identify_by_link
 from tusd_py.web.app import (
+    CORS,
     LIMITS,
     METRICS,
     add_health,
@@ -25,24 +31,32 @@ from tusd_py.web.app import (
     hide_versions,
     mount,
 )
+from tusd_py.web.callers import Callers
 from tusd_py.web.cors import Cors
+from tusd_py.web.download import Delivery
 from tusd_py.web.entrance import ConnectionLimits
 from tusd_py.web.forwarded import Proxies
 from tusd_py.web.middleware import Endpoint
 from tusd_py.web.pace import BodyLimits
 from tusd_py.web.page import Downloads, add_page
 from tusd_py.web.runner import make_runner
-from tusd_py.web.tus import OwnerOf, TusHandler, nobody
+from tusd_py.web.tus import TusHandler
 from tusd_py.web.urls import Locations
 
-__all__ = ["add_tus_routes", "create_app", "make_worker_runner", "open_service"]
+__all__ = ["add_tus_routes", "create_app", "make_worker_runner", "open_office", "open_service"]
+
+log = logging.getLogger(__name__)
 
 #: Opens the service with a *listener*, and closes it afterwards.
 OpenService = Callable[..., AbstractAsyncContextManager[UploadService]]
 
 
 def create_app(
-    settings: Settings | None = None, *, owner_of: OwnerOf = nobody, clock: Clock = time.time
+    settings: Settings | None = None,
+    *,
+    owner_of: OwnerOf | None = None,
+    hooks: Functions = NO_FUNCTIONS,
+    clock: Clock = time.time,
 ) -> web.Application:
     """
     Return an application that serves uploads below `settings.base_path`, /healthz, and /metrics
@@ -54,7 +68,12 @@ def create_app(
     settings = settings or Settings()
     app = _new_app(settings)
     add_tus_routes(
-        app, prefix=settings.base_path, settings=settings, owner_of=owner_of, clock=clock
+        app,
+        prefix=settings.base_path,
+        settings=settings,
+        owner_of=owner_of,
+        hooks=hooks,
+        clock=clock,
     )
     return app
 
@@ -63,7 +82,12 @@ def make_worker_runner(settings: Settings, findings: Findings) -> web.AppRunner:
     """Return what runs one of the processes that serve a data directory that was made ready."""
     app = _new_app(settings)
     _mount(
-        app, settings.base_path, settings, nobody, partial(open_worker_service, settings, findings)
+        app,
+        settings.base_path,
+        settings,
+        None,
+        partial(open_worker_service, settings, findings),
+        has_hooks=bool(targets_of(settings, NO_FUNCTIONS)),
     )
     return make_runner(
         app,
@@ -79,7 +103,8 @@ def add_tus_routes(
     *,
     prefix: str = "/files/",
     settings: Settings | None = None,
-    owner_of: OwnerOf = nobody,
+    owner_of: OwnerOf | None = None,
+    hooks: Functions = NO_FUNCTIONS,
     clock: Clock = time.time,
 ) -> None:
     """
@@ -90,13 +115,23 @@ def add_tus_routes(
         prefix: The path of the creation URL; begins and ends with a slash.
         settings: All but `base_path`, the address and `metrics` counts; what limits connections
             is that of the first mount. Each mount needs a data directory of its own.
-        owner_of: Says whose a request is, or raises an `aiohttp.web.HTTPException`. Uploads of
-            other owners do not exist for it.
+        owner_of: Says whose a request is, as a name or an `Identity`, or raises an
+            `aiohttp.web.HTTPException`. Uploads of other owners do not exist for it. None leaves
+            that to the settings of the group Access.
+        hooks: Functions that are told and asked what `hooks_events` names, beside the hooks of
+            the settings, each by a name that it keeps over restarts; see docs/hooks.md.
         clock: Returns seconds since the epoch.
+
+    Raises:
+        ValueError: Both *owner_of* and the setting `auth` would say whose a request is.
     """
     settings = settings or Settings()
-    opener = partial(open_service, settings, exclusive=True, clock=clock)
-    _mount(app, prefix, settings, owner_of, opener)
+    if owner_of is not None and settings.auth != "none":
+        raise ValueError(
+            f"owner_of takes the place of auth = {settings.auth}: leave one of them out"
+        )
+    opener = partial(open_service, settings, exclusive=True, clock=clock, functions=hooks)
+    _mount(app, prefix, settings, owner_of, opener, has_hooks=bool(targets_of(settings, hooks)))
 
 
 def _new_app(settings: Settings) -> web.Application:
@@ -114,14 +149,18 @@ def _mount(
     app: web.Application,
     prefix: str,
     settings: Settings,
-    owner_of: OwnerOf,
+    owner_of: OwnerOf | None,
     opener: OpenService,
+    *,
+    has_hooks: bool,
 ) -> None:
     metrics = app.get(METRICS) or open_metrics(enabled=False)
     if LIMITS not in app:
         app[LIMITS] = _connection_limits(settings)
+        app[CORS] = _cors(settings)
     locations = _locations(settings)
-    mounted = _Mounted(settings, owner_of, locations, opener, metrics)
+    callers = Callers(settings.hooks_forward_headers, locations.proxies) if has_hooks else None
+    mounted = _Mounted(settings, owner_of, locations, opener, metrics, callers)
     mount(app, prefix, Endpoint(mounted.handle, _cors(settings), metrics, locations.proxies))
     app.cleanup_ctx.append(mounted.run)
     app.on_shutdown.append(mounted.stop)
@@ -133,11 +172,13 @@ class _Mounted:
     def __init__(
         self,
         settings: Settings,
-        owner_of: OwnerOf,
+        owner_of: OwnerOf | None,
         locations: Locations,
         opener: OpenService,
         metrics: Metrics,
+        callers: Callers | None,
     ) -> None:
+        self._callers = callers
         self._metrics = metrics
         self._settings = settings
         self._owner_of = owner_of
@@ -146,17 +187,31 @@ class _Mounted:
         self._handler: TusHandler | None = None
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
-        async with self._open(listener=self._tell) as service:
+        async with (
+            open_authenticator(self._settings) as authenticator,
+            self._open(listener=self._tell, meter=self._metrics) as service,
+        ):
             self._handler = TusHandler(
                 service=service,
                 locations=self._locations,
-                owner_of=self._owner_of,
-                downloads=self._settings.downloads,
+                access=self._access(authenticator, service),
+                downloads=_delivery(self._settings, service),
                 limits=_body_limits(self._settings),
                 metrics=self._metrics,
+                callers=self._callers,
             )
             yield
             self._handler = None
+
+    def _access(self, authenticator: Authenticator, service: UploadService) -> Access:
+        if self._owner_of is not None:
+            identify = identify_by_hook(self._owner_of)
+        else:
+            identify = identify_by(authenticator, self._locations.proxies)
+        keys = _keys_of(self._settings.upload_keys, "uploads")
+        if keys:
+            identify = identify_by_link(keys, service, identify)
+        return Access(identify, service, hides=self._settings.foreign_uploads == "hide")
 
     async def stop(self, _: web.Application) -> None:
         if self._handler is not None:
@@ -190,6 +245,30 @@ def _locations(settings: Settings) -> Locations:
     trusted = settings.trusted_proxies
     proxies = Proxies(as_networks(trusted), unix=UNIX in trusted)
     return Locations(settings.location == "absolute", settings.public_url, proxies)
+
+
+def _delivery(settings: Settings, service: UploadService) -> Delivery | None:
+    if not settings.downloads:
+        return None
+    return Delivery(
+        data=service.data,
+        inline_types=frozenset(settings.inline_types),
+        keys=_keys_of(settings.download_keys, "downloads"),
+        idle_timeout=settings.idle_timeout,
+        clock=service.clock,
+    )
+
+
+def _keys_of(file: KeyFile | None, what: str) -> tuple[str, ...]:
+    if file is None:
+        return ()
+    if file.is_exposed:
+        log.warning(
+            "Every user of this machine can read the keys that sign %s: chmod o= %s",
+            what,
+            file.path,
+        )
+    return file.keys
 
 
 def _downloads(settings: Settings) -> Downloads:

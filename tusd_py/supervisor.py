@@ -28,7 +28,7 @@ from gunicorn import glogging, systemd
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
-from tusd_py.backends import Findings, claim, forget_worker
+from tusd_py.backends import Findings, check_authenticator, claim, forget_worker
 from tusd_py.composition import make_ready
 from tusd_py.config.load import ConfigError
 from tusd_py.config.model import Settings
@@ -69,7 +69,7 @@ def supervise(settings: Settings, load_settings: LoadSettings, greet: Greet) -> 
         greet: Called once the sockets listen.
 
     Raises:
-        ConfigError: The certificate cannot be used.
+        ConfigError: The certificate cannot be used, or what verifies tokens.
         DataDirectoryError: The data directory cannot be used, or another server uses it.
         OSError: The address cannot be listened on.
         SystemExit: The end; the status tells how it went.
@@ -77,6 +77,7 @@ def supervise(settings: Settings, load_settings: LoadSettings, greet: Greet) -> 
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     _allow_many_connections()
     tls = open_tls(settings)
+    check_authenticator(settings)
     activated = systemd.listen_fds(unset_environment=False) > 0
     with claim(settings), shared_metrics(settings.data_dir):
         # Before the rest, so that clients wait for it rather than being refused.
@@ -143,6 +144,7 @@ class _Application(BaseApplication):
         """Take up the settings as they are now; keep the old ones where those are wrong."""
         try:
             settings = self._load_settings()
+            check_authenticator(settings)
             self.tls = open_tls(settings)
         except ConfigError as error:
             log.error("The settings stay as they are: %s", error)
@@ -206,6 +208,14 @@ class _Arbiter(Arbiter):
             return super().spawn_worker()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+    def stop(self, graceful: bool = True) -> None:
+        """End the workers, also where somebody has removed the unix socket before."""
+        try:
+            super().stop(graceful)
+        except FileNotFoundError:
+            self.LISTENERS.clear()  # they are closed; only the name was not there to be removed
+            super().stop(graceful)
 
     def handle_usr1(self) -> None:
         """There are no log files to open again."""

@@ -117,6 +117,11 @@ class TestUnixSocket:
         assert f"cannot listen on {path} (Address already in use)" in complaint
         assert "choose another --unix-socket" in complaint
 
+    def test_that_is_gone_already_keeps_nobody_from_stopping(self, place: Path) -> None:
+        path = place / "socket"
+        with RunningServer(place, "--unix-socket", str(path)):
+            path.unlink()
+
     def test_never_takes_the_place_of_a_file(self, place: Path) -> None:
         path = place / "socket"
         path.write_text("precious")

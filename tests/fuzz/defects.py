@@ -22,6 +22,7 @@ from tusd_py.uploads.service import UploadService
 from tusd_py.web import body, middleware, tus
 from tusd_py.web.chunked import ChunkedDecoder
 from tusd_py.web.connection import Connection
+from tusd_py.web.download import Delivery
 from tusd_py.web.tus import TusHandler
 
 Defect = Callable[[], AbstractContextManager[Any]]
@@ -142,24 +143,24 @@ def an_echo(request_id: Any) -> Any:
     return lambda request: request.headers.get("X-Request-ID") or request_id(request)
 
 
-@_in_place_of(tus, "send_upload")
-def a_task_left_behind(send_upload: Any) -> Any:
+@_in_place_of(Delivery, "send")
+def a_task_left_behind(send: Any) -> Any:
     """Every download begins something that never ends."""
 
     def beginning(*arguments: Any, **options: Any) -> Any:
         kept.append(asyncio.create_task(asyncio.sleep(3600)))
-        return send_upload(*arguments, **options)
+        return send(*arguments, **options)
 
     return beginning
 
 
-@_in_place_of(tus, "send_upload")
-def a_descriptor_left_open(send_upload: Any) -> Any:
+@_in_place_of(Delivery, "send")
+def a_descriptor_left_open(send: Any) -> Any:
     """Every download opens a file, which is not closed before the server is gone."""
 
     def opening(*arguments: Any, **options: Any) -> Any:
         kept.append(os.fdopen(os.open(os.devnull, os.O_RDONLY)))
-        return send_upload(*arguments, **options)
+        return send(*arguments, **options)
 
     return opening
 

@@ -21,6 +21,7 @@ _CLOSE_TO_THE_LOOP = {
     *("test_framing", "test_expectation", "test_disconnect", "test_hand_over"),
     *("test_workers", "test_after_the_answer"),
     *("test_downloads", "test_on_disk", "test_takeover", "test_takeover_transports"),
+    "test_events",
     *("test_late_heads", "test_slow_bodies", "test_connection_limits", "test_limits_transports"),
 }
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory makes a private one inside

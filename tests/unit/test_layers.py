@@ -17,7 +17,10 @@ MODULES = sorted(ROOT.rglob("*.py"), key=str)
 
 #: The interfaces. Whatever implements one is imported by `backends` alone, and by `repair`, which
 #: opens what no server could.
-INTERFACES = {"locks.locker", "storage.data_store", "state.state_store"}
+INTERFACES = {
+    *("locks.locker", "storage.data_store", "state.state_store", "state.outbox"),
+    "hooks.hook",
+}
 #: What a layer may import of this project, by the beginning of the name.
 LAYERS = {
     "errors": (),
@@ -29,10 +32,14 @@ LAYERS = {
     "logs": ("errors", "events"),
     "metrics": ("errors", "events", "prometheus"),
     "prometheus": ("errors", "events", "metrics", "__init__"),
-    "config": ("config",),
+    "config": ("config", "auth.tokens"),
+    "auth": ("errors", "auth"),
     "locks.locker": ("errors", "protocol", "events"),
     "storage.data_store": ("errors", "protocol", "events"),
     "state.state_store": ("errors", "protocol", "events"),
+    "state.outbox": ("protocol", "hooks.hook"),
+    "hooks.hook": ("errors", "protocol", "events"),
+    "hooks": ("errors", "protocol", "events", "hooks", "state.outbox"),
     "locks": ("errors", "protocol", "events", "batch_thread", "locks"),
     "storage": (
         "errors",
@@ -43,17 +50,29 @@ LAYERS = {
         "to_the_end",
         "storage",
     ),
-    "state": ("errors", "protocol", "events", "batch_thread", "file_lock", "state"),
+    "state": (
+        *("errors", "protocol", "events", "batch_thread", "file_lock", "state"),
+        "hooks.hook",
+    ),
     "uploads": ("errors", "protocol", "events", "uploads", *INTERFACES),
-    "web": ("errors", "protocol", "events", "to_the_end", "metrics", "uploads", "web", *INTERFACES),
+    "web": (
+        *("errors", "protocol", "events", "to_the_end", "metrics", "uploads", "web", *INTERFACES),
+        *("auth.authenticator", "auth.identity"),
+    ),
+    "telling": ("config", "hooks", "state.outbox"),
     "backends": (
+        *("telling", "hooks.hook"),
         "errors",
+        "auth",
         "config",
         "locks",
         "storage",
         "state",
     ),
-    "composition": ("errors", "protocol", "events", "config", "logs", "backends", "uploads"),
+    "composition": (
+        *("errors", "protocol", "events", "config", "logs", "backends", "uploads"),
+        *("telling", "hooks.post", "metrics", *INTERFACES),
+    ),
     "repair": ("errors", "protocol", "config", "storage", "state", "uploads"),
     "server": (
         "errors",
@@ -61,11 +80,14 @@ LAYERS = {
         "config",
         "logs",
         "metrics",
+        "auth.authenticator",
         "backends",
         "composition",
         "web",
         # What `composition` opens.
         "uploads.service",
+        # Which hooks there are.
+        "telling",
     ),
     "listening": ("config",),
     "supervisor": (
@@ -78,6 +100,8 @@ LAYERS = {
         "composition",
         "server",
     ),
+    # It looks at a server from outside, and could be looking at any.
+    "doctor": ("doctor",),
     "cli": (
         "errors",
         "protocol",
@@ -85,11 +109,17 @@ LAYERS = {
         "server",
         "supervisor",
         "cli",
+        # What makes a token, and its line.
+        "auth.identity",
+        "auth.tokens",
+        "doctor",
         # What verifies a data directory, and its findings.
         "repair",
         "uploads.verification",
         # What its commands act on is a service that `server.open_service` opened.
         "uploads.service",
+        # What `server.open_office` opens, and what is found there.
+        *("composition", "state.outbox"),
         # The name of the state file, to tell a data directory from any other.
         "storage.layout",
         # The version.
@@ -97,17 +127,28 @@ LAYERS = {
     ),
     "__main__": ("cli",),
     # What somebody embeds, imported when it is asked for.
-    "__init__": ("config", "server", "web.app", "web.runner"),
+    "__init__": (
+        "auth.identity",
+        "hooks.function",
+        "config",
+        "protocol.links",
+        "server",
+        "web.app",
+        "web.runner",
+    ),
 }
 #: Packages that only some layers know, by the beginning of the layer's name.
 THIRD_PARTIES = {
     "aiofiles": ("storage",),
-    "aiohttp": ("web", "server", "supervisor"),
+    "aiohttp": ("web", "server", "supervisor", "auth.outgoing", "hooks.webhook"),
+    "aiohttp_sse": ("web.events",),
     "annotated_types": ("config",),
     "click": ("cli",),
+    "cryptography": ("auth.verifying_keys",),
     "google_crc32c": ("protocol.checksum",),
     "gunicorn": ("supervisor",),
-    "multidict": ("web",),
+    "jwt": ("auth.json_web_tokens", "auth.verifying_keys"),
+    "multidict": ("web", "auth.outgoing"),
     "prometheus_client": ("metrics", "prometheus"),
     "pydantic": ("config",),
     "pydantic_core": ("config",),

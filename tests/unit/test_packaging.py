@@ -15,10 +15,11 @@ import pytest
 from packaging.requirements import Requirement
 
 import tusd_py
+from tests.clients.conftest import require
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tusd_py"
-SCRIPTS = ["scripts/serve", "scripts/test", "scripts/check", ".ci/run"]
+SCRIPTS = ["scripts/serve", "scripts/test", "scripts/check", "scripts/page", ".ci/run"]
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,8 @@ class TestPackage:
         }
         # aiohttp's worker for gunicorn imports it, by the name of its class.
         assert needed - {"uvloop"} <= imported
+        optional = requirements(setup_cfg["options.extras_require"]["jwt"])
+        needed |= {plain(requirement.name) for requirement in optional}
         # What comes along by the declared range of a package, and is in its interface, may be used.
         brought = {
             plain(Requirement(line).name) for name in needed for line in requires(name) or []
@@ -82,7 +85,7 @@ class TestPackage:
     def test_tells_type_checkers_that_it_is_typed(
         self, setup_cfg: configparser.ConfigParser
     ) -> None:
-        assert setup_cfg["options.package_data"]["tusd_py"] == "py.typed"
+        assert "py.typed" in setup_cfg["options.package_data"]["tusd_py"].split()
         assert (PACKAGE / "py.typed").exists()
 
     def test_has_no_directory_of_modules_that_would_not_be_packaged(self) -> None:
@@ -124,8 +127,7 @@ def last_stage() -> dict[str, str]:
 class TestImage:
     def test_is_built_in_a_stage_that_it_leaves_behind(self) -> None:
         stages = [rest for name, rest in dockerfile() if name == "FROM"]
-        assert len(stages) == 2
-        assert stages[0].endswith(" AS builder")
+        assert [stage.partition(" AS ")[2] for stage in stages] == ["page", "builder", ""]
         assert last_stage()["COPY"].startswith("--from=builder ")
 
     def test_does_not_run_as_root(self) -> None:
@@ -161,6 +163,7 @@ class TestImage:
             for name, rest in dockerfile()
             if name == "COPY" and not rest.startswith("--from")
             for path in rest.split()[:-1]
+            if path != "tusd_py/page"  # comes along with tusd_py
         ]
         assert all((ROOT / path).exists() for path in copied)
         # Everything else is left out, so that nothing gets into an image by accident.
@@ -181,11 +184,29 @@ class TestScripts:
 
 
 class TestClients:
-    def test_are_pinned_without_naming_where_they_came_from(self) -> None:
-        directory = ROOT / "tests" / "clients" / "javascript"
-        declared = json.loads((directory / "package.json").read_text())["dependencies"]
+    @pytest.mark.parametrize("place", ["tests/clients/javascript", "tusd_py/page"])
+    def test_are_pinned_without_naming_where_they_came_from(self, place: str) -> None:
+        directory = ROOT / place
+        package = json.loads((directory / "package.json").read_text())
+        declared = package["dependencies"] | package.get("devDependencies", {})
         lock = json.loads((directory / "package-lock.json").read_text())["packages"]
 
         for name, version in declared.items():
             assert lock[f"node_modules/{name}"]["version"] == version
         assert [path for path, package in lock.items() if "resolved" in package] == []
+
+
+class TestPage:
+    def test_comes_with_the_licences_of_what_was_built_into_it(self) -> None:
+        static = PACKAGE / "page" / "static"
+        require("the page with Uppy in it", static.is_dir())
+        names = json.loads((static / "manifest.json").read_text())
+        assert {file.name for file in static.iterdir()} == {
+            *("manifest.json", ".built"),
+            *names.values(),
+        }
+        text = (static / names["licences"]).read_text()
+        package = json.loads((PACKAGE / "page" / "package.json").read_text())
+        for name, version in package["dependencies"].items():
+            assert f"\n{name} {version} (MIT)\n" in text
+        assert text.count("Copyright") > len(package["dependencies"])

@@ -31,6 +31,7 @@ from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.storage.layout import STATE_FILE
 
 if TYPE_CHECKING:
+    from tusd_py.config.model import Settings
     from tusd_py.uploads.service import UploadService
 
 
@@ -48,11 +49,45 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @asynccontextmanager
 async def _open(config: Path | None, data_dir: str | None) -> "AsyncIterator[UploadService]":
+    async with open_uploads(open_settings(config, data_dir)) as service:
+        yield service
+
+
+def open_settings(config: Path | None, data_dir: str | None) -> "Settings":
+    """
+    Return the settings of a command that acts on a data directory.
+
+    Raises:
+        Failure: They cannot be used.
+    """
     # Imported here, since `tusd-py version` and --help need none of it.
     from tusd_py.cli.serving import load  # noqa: PLC0415
-    from tusd_py.server import open_service  # noqa: PLC0415
 
-    settings = load(config, {"data_dir": data_dir}).settings
+    return load(config, {"data_dir": data_dir}).settings
+
+
+@asynccontextmanager
+async def open_uploads(settings: "Settings") -> "AsyncIterator[UploadService]":
+    """
+    Open the data directory as a guest, beside the server if one is running.
+
+    Raises:
+        Failure: There is none.
+    """
+    from tusd_py.server import open_service  # noqa: PLC0415 -- as above
+
+    require_uploads(settings)
+    async with open_service(settings, exclusive=False) as service:
+        yield service
+
+
+def require_uploads(settings: "Settings") -> None:
+    """
+    Refuse a directory that is none of ours.
+
+    Raises:
+        Failure: It holds no state file.
+    """
     if not (settings.data_dir / STATE_FILE).is_file():
         # Opening it would make an empty one, and a mistyped path would look like no uploads.
         raise Failure(
@@ -60,8 +95,6 @@ async def _open(config: Path | None, data_dir: str | None) -> "AsyncIterator[Upl
             f"{settings.data_dir} holds no uploads of tusd-py (it has no {STATE_FILE}); "
             "name the server's directory with --data-dir or --config",
         )
-    async with open_service(settings, exclusive=False) as service:
-        yield service
 
 
 @click.command()
@@ -161,7 +194,7 @@ def show(config: Path | None, data_dir: str | None, as_json: bool, upload_id: st
     try:
         upload = asyncio.run(find())
     except TusError as error:
-        raise Failure(error.code, _about(upload_id, error)) from error
+        raise Failure(error.code, about(upload_id, error)) from error
     if as_json:
         print_json(_as_document(upload))
         return
@@ -190,7 +223,8 @@ def _size_for_people(size: int) -> str:
     return f"{size} ({approximate_size(size)})" if size >= 1024 else f"{size}"
 
 
-def _about(upload_id: str, error: TusError) -> str:
+def about(upload_id: str, error: TusError) -> str:
+    """Return what *error* says of an upload, for people."""
     if error.code == "upload_not_found":
         return f"there is no upload {upload_id}; `tusd-py ls` lists those that are there"
     return f"{upload_id}: {error.message}"
@@ -218,7 +252,7 @@ def rm(
                 if as_json:
                     continue
                 if upload_id in failed:
-                    say(_about(upload_id, failed[upload_id]))
+                    say(about(upload_id, failed[upload_id]))
                 else:
                     click.echo(f"removed {upload_id}")
 
@@ -226,7 +260,7 @@ def rm(
     if as_json:
         removed = [upload_id for upload_id in dict.fromkeys(upload_ids) if upload_id not in failed]
         failures = [
-            {"id": upload_id, "error": {"code": error.code, "message": _about(upload_id, error)}}
+            {"id": upload_id, "error": {"code": error.code, "message": about(upload_id, error)}}
             for upload_id, error in failed.items()
         ]
         print_json({"removed": removed, "failed": failures})

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 from click.exceptions import Exit
 
+from tusd_py.cli.addressing import parse_headers, parse_url
 from tusd_py.cli.output import (
     Failure,
     Interrupted,
@@ -24,22 +24,6 @@ from tusd_py.cli.output import (
 
 if TYPE_CHECKING:
     from tusd_py.cli.transfer import Sent
-
-
-def _parse_url(_: click.Context, __: click.Parameter, value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        is_right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        is_right = False
-    if not is_right:
-        raise click.BadParameter(
-            f"{value!r} is no URL of a server; write one such as http://127.0.0.1:1080/files/"
-        )
-    if "@" in parts.netloc:
-        # They would become part of the upload's URL, which is printed and remembered.
-        raise click.BadParameter("leave credentials out of the URL; give them with --header")
-    return value
 
 
 def _parse_chunk_size(_: click.Context, __: click.Parameter, value: str) -> int:
@@ -68,22 +52,6 @@ def _parse_metadata(
     return pairs
 
 
-def _parse_headers(
-    _: click.Context, __: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    headers = {}
-    for text in values:
-        name, found, value = text.partition(":")
-        if (
-            not found
-            or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
-            or not re.fullmatch(r"[\x20-\x7e\t]*", value)
-        ):
-            raise click.BadParameter(f"{text!r} is not NAME:VALUE in ASCII")
-        headers[name] = value.strip()
-    return headers
-
-
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @click.option(
@@ -91,7 +59,7 @@ def _parse_headers(
     "url",
     metavar="URL",
     required=True,
-    callback=_parse_url,
+    callback=parse_url,
     help="Where the server creates uploads, such as http://127.0.0.1:1080/files/.",
 )
 @click.option(
@@ -115,7 +83,7 @@ def _parse_headers(
     "headers",
     metavar="NAME:VALUE",
     multiple=True,
-    callback=_parse_headers,
+    callback=parse_headers,
     help="Goes with each request, as 'Authorization: Bearer ...'; may be repeated.",
 )
 @click.option(

@@ -212,14 +212,15 @@ def _validate(merge: _Merge) -> Settings | None:
             # An item of a list is told by itself; any other value as it was written.
             value = detail["input"] if len(detail["loc"]) > 1 else merge.values.get(name)
             origin = merge.origins.get(name, Origin("default"))
-            wrong = _explain(name, detail) if value is not None else _NO_VALUE
+            is_empty = value is None and name in merge.values
+            wrong = _NO_VALUE if is_empty else _explain(name, detail)
             merge.problems.append(f"{name} = {_shown(value)} ({origin}) {wrong}")
         return None
 
 
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= 150 else f"{text[:147]}..."
 
 
 def _explain(name: str, detail: ErrorDetails) -> str:

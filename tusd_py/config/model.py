@@ -10,6 +10,21 @@ from typing import Any, Final, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from tusd_py.config.access import (
+    AuthMode,
+    ClaimName,
+    HeaderName,
+    OptionalText,
+    OptionalUrl,
+    belongs_to,
+    check_algorithms,
+    check_keys,
+    check_tokens,
+    only_with_jwt,
+)
+from tusd_py.config.hooks import HeaderNames, HookEvents, HookUrls, Plugins
+from tusd_py.config.keys import OptionalKeyFile
+from tusd_py.config.secret_files import OptionalSecretFile, SecretFile
 from tusd_py.config.units import Duration, OptionalDuration, OptionalSize, Size, Unit
 from tusd_py.config.values import (
     BasePath,
@@ -17,6 +32,8 @@ from tusd_py.config.values import (
     DataPath,
     ExtensionNames,
     HostName,
+    JwtAlgorithm,
+    JwtAlgorithms,
     MediaTypes,
     Networks,
     OptionalCount,
@@ -34,6 +51,8 @@ _UPLOADS: Final[dict[str, Any]] = {"group": "Uploads"}
 _PROTOCOL: Final[dict[str, Any]] = {"group": "Protocol"}
 _BROWSERS: Final[dict[str, Any]] = {"group": "Browsers"}
 _DOWNLOADS: Final[dict[str, Any]] = {"group": "Downloads"}
+_ACCESS: Final[dict[str, Any]] = {"group": "Access"}
+_HOOKS: Final[dict[str, Any]] = {"group": "Hooks"}
 _MONITORING: Final[dict[str, Any]] = {"group": "Monitoring"}
 
 
@@ -322,11 +341,153 @@ class Settings(BaseModel):
         "or type). Everything else is a file to save, of no type; what can run scripts always is.",
         json_schema_extra=_DOWNLOADS,
     )
-    download_keys: OptionalPath = Field(
+    download_keys: OptionalKeyFile = Field(
         default=None,
         description="File with a secret in each line: then GET needs a link that `tusd-py link` "
         "signed, until it expires. The first signs, all are accepted; read anew on SIGHUP.",
         json_schema_extra=_DOWNLOADS,
+    )
+
+    auth: AuthMode = Field(
+        default="none",
+        description="Who says whose a request is: a file of tokens, the signature of a JSON Web "
+        "Token, or another service (forward); none lets everybody do everything.",
+        json_schema_extra=_ACCESS,
+    )
+    auth_tokens: OptionalSecretFile = Field(
+        default=None,
+        validate_default=True,
+        description="File of tokens for auth: tokens; `tusd-py token` makes them and its lines. "
+        "Read anew on SIGHUP, as jwt_key is.",
+        json_schema_extra=_ACCESS,
+    )
+    jwt_key: OptionalSecretFile = Field(
+        default=None,
+        description="File with the public keys (PEM) that verify tokens for auth: jwt, or with a "
+        "secret in each line where jwt_algorithms begin with HS.",
+        json_schema_extra=_ACCESS,
+    )
+    jwks_url: OptionalUrl = Field(
+        default=None,
+        validate_default=True,
+        description="URL of the keys instead (JWKS), asked again when a token names a new one.",
+        json_schema_extra=_ACCESS,
+    )
+    jwt_algorithms: JwtAlgorithms = Field(
+        default=("RS256", "ES256", "EdDSA"),
+        validate_default=True,
+        description="What tokens may be signed with: all of public keys, or all of secrets.",
+        json_schema_extra=_ACCESS,
+    )
+    jwt_audience: OptionalText = Field(
+        default=None,
+        validate_default=True,
+        description="What has to be the audience (aud) of tokens, or among it: this server.",
+        json_schema_extra=_ACCESS,
+    )
+    jwt_issuer: OptionalText = Field(
+        default=None,
+        description="What has to be the issuer (iss) of tokens; none for any.",
+        json_schema_extra=_ACCESS,
+    )
+    jwt_leeway: Duration = Field(
+        default=30.0,
+        description="By how much the clocks of whoever makes tokens may differ from this one.",
+        json_schema_extra=_ACCESS,
+    )
+    jwt_must_expire: bool = Field(
+        default=True,
+        description="Refuse tokens that have no end (exp).",
+        json_schema_extra=_ACCESS,
+    )
+    jwt_owner_claim: ClaimName = Field(
+        default="sub",
+        description="Claim that names the owner of uploads.",
+        json_schema_extra=_ACCESS,
+    )
+    auth_url: OptionalUrl = Field(
+        default=None,
+        validate_default=True,
+        description="URL that is asked about each request for auth: forward; 2xx lets it in, 401 "
+        "and 403 are passed on, all else counts as down.",
+        json_schema_extra=_ACCESS,
+    )
+    auth_owner_header: HeaderName = Field(
+        default="X-Auth-Subject",
+        description="Header of its answer that names the owner.",
+        json_schema_extra=_ACCESS,
+    )
+    auth_timeout: Duration = Field(
+        default=5.0,
+        gt=0,
+        description="How long auth_url or jwks_url may take; then clients are told to come back.",
+        json_schema_extra=_ACCESS,
+    )
+    upload_keys: OptionalKeyFile = Field(
+        default=None,
+        description="File with a secret in each line, as of download_keys: who has a link that "
+        "`sign_upload` signed with one of them may send that upload's bytes, and needs no token.",
+        json_schema_extra=_ACCESS,
+    )
+    foreign_uploads: Literal["hide", "refuse"] = Field(
+        default="hide",
+        description="What others' uploads answer: 404 as if they were not there, or 403.",
+        json_schema_extra=_ACCESS,
+    )
+
+    hooks_urls: HookUrls = Field(
+        default=(),
+        description="URLs that are told of uploads, by POST and in the JSON of tusd; each is told "
+        "everything.",
+        json_schema_extra=_HOOKS,
+    )
+    hooks_directory: OptionalPath = Field(
+        default=None,
+        description="Directory of programs that are run, each named after its event; they get the "
+        "JSON on standard input.",
+        json_schema_extra=_HOOKS,
+    )
+    hooks_plugins: Plugins = Field(
+        default=(),
+        description="Names of hooks that installed packages offer (entry points in the group "
+        "tusd_py.hooks).",
+        json_schema_extra=_HOOKS,
+    )
+    hooks_events: HookEvents = Field(
+        default=("post-create", "post-finish", "post-terminate", "expired", "failed"),
+        description="What is told, and with pre-create, pre-finish and pre-terminate what is asked "
+        "before it happens. post-receive is one for every committed offset on the way.",
+        json_schema_extra=_HOOKS,
+    )
+    hooks_forward_headers: HeaderNames = Field(
+        default=(),
+        description="Headers of the client's request that hooks get to see; none but these.",
+        json_schema_extra=_HOOKS,
+    )
+    hooks_keys: OptionalKeyFile = Field(
+        default=None,
+        description="File with a secret in each line: each signs what hooks_urls are told, so that "
+        "a new one can be added before the old one goes; read anew on SIGHUP.",
+        json_schema_extra=_HOOKS,
+    )
+    hooks_timeout: Duration = Field(
+        default=15.0,
+        gt=0,
+        description="How long a hook may take to answer; then it was not told, and is told again.",
+        json_schema_extra=_HOOKS,
+    )
+    hooks_fail: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="What becomes of a request when a hook that is asked cannot be reached: it is "
+        "refused with 503, so that clients come back, or goes on.",
+        json_schema_extra=_HOOKS,
+    )
+    hooks_give_up_after: Duration = Field(
+        default=3 * 86_400.0,
+        gt=0,
+        description="How long it is told again, after longer and longer pauses of up to an hour; "
+        "then `tusd-py hooks` has it.",
+        json_schema_extra=_HOOKS,
     )
 
     log_format: Literal["text", "json"] = Field(
@@ -372,6 +533,38 @@ class Settings(BaseModel):
         if (key is None) != (info.data.get("tls_certificate") is None):
             raise ValueError("goes together with tls_certificate: set both, or none")
         return key
+
+    @field_validator("auth_tokens")
+    @classmethod
+    def _check_tokens(cls, file: SecretFile | None, info: ValidationInfo) -> SecretFile | None:
+        return check_tokens(file, info)
+
+    @field_validator("jwt_key")
+    @classmethod
+    def _check_key(cls, file: SecretFile | None, info: ValidationInfo) -> SecretFile | None:
+        return only_with_jwt(file, info)
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _check_place_of_keys(cls, url: str | None, info: ValidationInfo) -> str | None:
+        return check_keys(url, info)
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _keep_keys_and_secrets_apart(
+        cls, names: tuple[JwtAlgorithm, ...], info: ValidationInfo
+    ) -> tuple[JwtAlgorithm, ...]:
+        return check_algorithms(names, info)
+
+    @field_validator("jwt_audience")
+    @classmethod
+    def _require_audience(cls, audience: str | None, info: ValidationInfo) -> str | None:
+        return belongs_to("jwt", audience, info)
+
+    @field_validator("auth_url")
+    @classmethod
+    def _require_service(cls, url: str | None, info: ValidationInfo) -> str | None:
+        return belongs_to("forward", url, info)
 
     @property
     def process_count(self) -> int:

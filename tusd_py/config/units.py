@@ -173,7 +173,7 @@ def render_duration(seconds: float) -> str:
 class Unit:
     """Marks how a setting is written, for flags and tables to show."""
 
-    name: Literal["SIZE", "TIME", "NUMBER|auto"]
+    name: Literal["SIZE", "TIME", "NUMBER|auto", "PATH"]
 
 
 def _accept_words_for_none(value: object) -> object:

@@ -21,6 +21,21 @@ ExtensionName = Literal[
     "concatenation",
     "concatenation-unfinished",
 ]
+JwtAlgorithm = Literal[
+    "HS256",
+    "HS384",
+    "HS512",
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+]
 ChecksumAlgorithm = Literal["crc32", "crc32c", "md5", "sha1", "sha256", "sha512"]
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]+")
@@ -36,7 +51,7 @@ _ORIGIN: Final = re.compile(
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
-def _split_list(value: object) -> object:
+def split_list(value: object) -> object:
     """Take `a,b`, several of them, or a list; `none` and nothing at all are the empty list."""
     if not isinstance(value, str | list | tuple):
         return value
@@ -92,16 +107,28 @@ def _check_public_url(url: str | None) -> str | None:
     if url is None:
         return None
     form = "is not a public URL; write scheme and host, such as https://example.org"
-    try:
-        parts = urlsplit(url)
-        port_is_right = parts.port is None or 0 < parts.port <= 65535
-    except ValueError:
-        raise ValueError(form) from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_right:
+    if not is_http_url(url):
         raise ValueError(form)
-    if parts.query or parts.fragment or "@" in parts.netloc or not url.isascii() or " " in url:
+    if not is_plain_url(url) or "?" in url:
         raise ValueError(f"{form} (no user, query or fragment)")
     return url.rstrip("/")
+
+
+def is_http_url(url: str) -> bool:
+    """Tell whether *url* has scheme http or https, a host, and a port that there is, if any."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
+
+
+def is_plain_url(url: str) -> bool:
+    """Tell whether *url* has neither user nor fragment, and nothing that would be encoded."""
+    parts = urlsplit(url)
+    is_readable = url.isascii() and url.isprintable() and " " not in url
+    return is_readable and not parts.fragment and "@" not in parts.netloc
 
 
 def _normalise_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,10 +159,11 @@ PublicUrl = Annotated[
     PlainSerializer(lambda url: url or "none", return_type=str, when_used="json"),
 ]
 Origins = Annotated[
-    tuple[str, ...], BeforeValidator(_split_list), AfterValidator(_normalise_origins)
+    tuple[str, ...], BeforeValidator(split_list), AfterValidator(_normalise_origins)
 ]
-ExtensionNames = Annotated[tuple[ExtensionName, ...], BeforeValidator(_split_list)]
-ChecksumAlgorithms = Annotated[tuple[ChecksumAlgorithm, ...], BeforeValidator(_split_list)]
+ExtensionNames = Annotated[tuple[ExtensionName, ...], BeforeValidator(split_list)]
+ChecksumAlgorithms = Annotated[tuple[ChecksumAlgorithm, ...], BeforeValidator(split_list)]
+JwtAlgorithms = Annotated[tuple[JwtAlgorithm, ...], BeforeValidator(split_list)]
 
 
 def _read_workers(value: object) -> int | None:
@@ -200,9 +228,9 @@ def as_networks(items: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]
 
 #: Stands among networks for those who come by a unix socket, and have no address.
 UNIX: Final = "unix"
-Networks = Annotated[tuple[str, ...], BeforeValidator(_split_list), AfterValidator(_read_networks)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(split_list), AfterValidator(_read_networks)]
 MediaTypes = Annotated[
-    tuple[str, ...], BeforeValidator(_split_list), AfterValidator(_refuse_active_types)
+    tuple[str, ...], BeforeValidator(split_list), AfterValidator(_refuse_active_types)
 ]
 OptionalPath = Annotated[
     Path | None,

@@ -15,9 +15,15 @@ import errno
 import fcntl
 import os
 import struct
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from hashlib import blake2b
 from pathlib import Path
 
@@ -55,7 +61,8 @@ class FileLocker(Locker):
     def __init__(self, directory: Path, *, new_epoch: NewEpoch, timeout: float) -> None:
         self._new_epoch = new_epoch
         self._timeout = timeout
-        self._turns = Turns()
+        self._turns = Turns(self.is_watched)
+        self._watchers: Counter[str] = Counter()
         self._files = [_open(directory / f"{number:x}") for number in range(_FILES)]
         self._postbox = Postbox(directory, self._receive)
         #: Set when another process has let go of the upload.
@@ -69,8 +76,13 @@ class FileLocker(Locker):
     def is_held(self, upload_id: str) -> bool:
         if self._turns.are_taken(upload_id):
             return True
-        kind = self._call(fcntl.F_OFD_GETLK, fcntl.F_WRLCK, upload_id)
-        return kind != fcntl.F_UNLCK
+        return self._is_locked(upload_id)
+
+    def watch(self, upload_id: str) -> AbstractContextManager[None]:
+        return self._watch(upload_id)
+
+    def is_watched(self, upload_id: str) -> bool:
+        return upload_id in self._watchers or self._is_locked(f"{upload_id}/watched")
 
     def stop(self) -> None:
         self._turns.stop()
@@ -92,6 +104,25 @@ class FileLocker(Locker):
                 yield turn
             finally:
                 self._unlock(upload_id)
+
+    @contextmanager
+    def _watch(self, upload_id: str) -> Iterator[None]:
+        """Share a lock with the other processes that watch; this one has it once for all of its."""
+        self._watchers[upload_id] += 1
+        if self._watchers[upload_id] == 1:
+            self._mark(upload_id, fcntl.F_RDLCK)
+        try:
+            yield
+        finally:
+            self._watchers[upload_id] -= 1
+            if not self._watchers[upload_id]:
+                del self._watchers[upload_id]
+                self._mark(upload_id, fcntl.F_UNLCK)
+
+    def _mark(self, upload_id: str, kind: int) -> None:
+        # Where the kernel has no more locks, writers elsewhere only show their bytes less often.
+        with suppress(OSError):
+            self._call(fcntl.F_OFD_SETLK, kind, f"{upload_id}/watched")
 
     async def _wait(self, upload_id: str, turn: Turn, deadline: float) -> None:
         """Ask the process that has the upload, until it lets go."""
@@ -131,6 +162,10 @@ class FileLocker(Locker):
                 return False
             raise
         return True
+
+    def _is_locked(self, upload_id: str) -> bool:
+        """Tell whether another process has the lock."""
+        return self._call(fcntl.F_OFD_GETLK, fcntl.F_WRLCK, upload_id) != fcntl.F_UNLCK
 
     def _unlock(self, upload_id: str) -> None:
         self._call(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, upload_id)

@@ -1,7 +1,7 @@
 """Interface: an exclusive hold with an epoch, whose holder can be asked to let go."""
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
 from tusd_py.errors import TransferEnded
@@ -35,6 +35,10 @@ class Hold(Protocol):
         """
         ...
 
+    def is_watched(self) -> bool:
+        """Tell what `Locker.is_watched` does."""
+        ...
+
 
 class Locker(Protocol):
     """Gives out holds, in the order in which they were asked for."""
@@ -51,6 +55,18 @@ class Locker(Protocol):
 
     def is_held(self, upload_id: str) -> bool:
         """Tell whether somebody has the upload, and would be asked to let go by `hold`."""
+        ...
+
+    def watch(self, upload_id: str) -> AbstractContextManager[None]:
+        """
+        Return a context during which `is_watched` is true, in every process that could hold it.
+
+        It keeps nobody from holding the upload, asks nobody to let go, and ends with the process.
+        """
+        ...
+
+    def is_watched(self, upload_id: str) -> bool:
+        """Tell whether somebody follows the upload, to whom bytes should soon be visible."""
         ...
 
     def stop(self) -> None:

@@ -1,8 +1,14 @@
 """Holds within one process."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 
 from tusd_py.locks.locker import Hold, Locker
 from tusd_py.locks.turns import NewEpoch, Turns
@@ -21,13 +27,30 @@ class MemoryLocker(Locker):
     def __init__(self, *, new_epoch: NewEpoch, timeout: float) -> None:
         self._new_epoch = new_epoch
         self._timeout = timeout
-        self._turns = Turns()
+        self._turns = Turns(self.is_watched)
+        self._watchers: Counter[str] = Counter()
 
     def hold(self, upload_id: str) -> AbstractAsyncContextManager[Hold]:
         return self._hold(upload_id)
 
     def is_held(self, upload_id: str) -> bool:
         return self._turns.are_taken(upload_id)
+
+    def watch(self, upload_id: str) -> AbstractContextManager[None]:
+        return self._watch(upload_id)
+
+    def is_watched(self, upload_id: str) -> bool:
+        return upload_id in self._watchers
+
+    @contextmanager
+    def _watch(self, upload_id: str) -> Iterator[None]:
+        self._watchers[upload_id] += 1
+        try:
+            yield
+        finally:
+            self._watchers[upload_id] -= 1
+            if not self._watchers[upload_id]:
+                del self._watchers[upload_id]
 
     @asynccontextmanager
     async def _hold(self, upload_id: str) -> AsyncIterator[Hold]:

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from tusd_py.errors import Displaced, LockTimeout, ServerStopping, TransferEnded
 from tusd_py.locks.locker import Hold
@@ -13,10 +14,16 @@ NewEpoch = Callable[[], int]
 
 
 class Turn(Hold):
-    """A hold, and the wish that it may end; the locker sets its epoch."""
+    """
+    A hold, and the wish that it may end; the locker sets its epoch.
 
-    def __init__(self) -> None:
+    Args:
+        is_watched: Tells whether somebody follows the upload.
+    """
+
+    def __init__(self, is_watched: Callable[[], bool]) -> None:
         self._epoch = 0
+        self._is_watched = is_watched
         self._wanted: TransferEnded | None = None
         self._callback: Callable[[TransferEnded], None] | None = None
 
@@ -37,6 +44,9 @@ class Turn(Hold):
         if self._wanted is not None:
             callback(self._wanted)
 
+    def is_watched(self) -> bool:
+        return self._is_watched()
+
     def want(self, reason: TransferEnded) -> None:
         """Ask the holder to let go; the first reason stands."""
         if self._wanted is None:
@@ -54,9 +64,15 @@ class _Line:
 
 
 class Turns:
-    """Lets one at a time have an upload, in the order in which they came."""
+    """
+    Lets one at a time have an upload, in the order in which they came.
 
-    def __init__(self) -> None:
+    Args:
+        is_watched: Tells whether somebody follows an upload.
+    """
+
+    def __init__(self, is_watched: Callable[[str], bool]) -> None:
+        self._is_watched = is_watched
         self._lines: dict[str, _Line] = {}
         self._stopping = False
 
@@ -84,7 +100,7 @@ class Turns:
                 await _wait(line, deadline)
             if self._stopping:
                 raise ServerStopping
-            turn = line.holder = Turn()
+            turn = line.holder = Turn(partial(self._is_watched, upload_id))
             if line.waiting:
                 # Somebody newer came while this one waited: have its turn, but briefly.
                 turn.want(Displaced())

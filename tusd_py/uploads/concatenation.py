@@ -5,8 +5,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tusd_py.errors import LockTimeout, StorageError, TusError
-from tusd_py.events import Listener, UploadFinished
+from tusd_py.errors import LockTimeout, RefusedByHook, StorageError, TusError
+from tusd_py.events import Listener, UploadFinished, UploadRejected
+from tusd_py.hooks.hook import OPEN_GATE, Gate, Point
 from tusd_py.locks.locker import Locker
 from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.rules import check_size, decide_final, total_length
@@ -57,7 +58,9 @@ class Concatenation:
         policy: Policy,
         clock: Callable[[], float],
         listener: Listener,
+        gate: Gate = OPEN_GATE,
     ) -> None:
+        self._gate = gate
         self._data = data
         self._state = state
         self._locks = locks
@@ -146,6 +149,18 @@ class Concatenation:
         parts = (await self._find(final.parts)).present
         return final if parts is None else replace(final, length=total_length(parts))
 
+    async def gathered(self, final: Upload) -> Upload | None:
+        """
+        Return *final*, which waits, as if its parts' bytes were its own already.
+
+        None means that a part is gone, so that it can never be joined.
+        """
+        parts = (await self._find(final.parts)).present
+        if parts is None:
+            return None
+        offset = sum(part.offset for part in parts)
+        return replace(final, length=total_length(parts), offset=offset)
+
     async def close(self) -> None:
         """Wait for the joining that is under way; the rest is resumed at the next start."""
         await asyncio.gather(*self._joining.values(), return_exceptions=True)
@@ -192,6 +207,8 @@ class Concatenation:
             raise StorageError("A finished part has no length.")
         check_size(length, self._policy)
         await self._data.concatenate(final.id, [(part.id, part.offset) for part in parts])
+        if self._gate.asks(Point.PRE_FINISH):
+            await self._ask_to_finish(replace(current, length=length, offset=length))
         finished = await self._state.finish_final(final.id, length, self._clock())
         if finished is None:
             await self._data.remove(final.id)  # it was terminated, or expired, meanwhile
@@ -200,6 +217,15 @@ class Concatenation:
                 await self._data.bear_witness(finished)
             self._tell(UploadFinished(finished))
         return finished
+
+    async def _ask_to_finish(self, final: Upload) -> None:
+        try:
+            await self._gate.finish(final)
+        except RefusedByHook:
+            if await self._state.remove(final.id, rejected=True):
+                self._tell(UploadRejected(final))
+            await self._data.remove(final.id)
+            raise
 
 
 def new_final(template: Upload, length: int | None, parts: tuple[str, ...]) -> Upload:

@@ -8,6 +8,7 @@ from tusd_py.errors import (
     Disconnected,
     IdleTimeout,
     InvalidBody,
+    RefusedByHook,
     StateError,
     StateFull,
     StorageError,
@@ -20,8 +21,10 @@ from tusd_py.events import (
     UploadAdvanced,
     UploadCreated,
     UploadFinished,
+    UploadRejected,
     UploadTerminated,
 )
+from tusd_py.hooks.hook import OPEN_GATE, Gate, Point
 from tusd_py.locks.locker import Hold, Locker
 from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.requests import Append, Create, Payload
@@ -36,9 +39,13 @@ from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import DataStore
 from tusd_py.uploads.admission import Admission
+from tusd_py.uploads.asking import check_free
+from tusd_py.uploads.buffers import SMALL
 from tusd_py.uploads.concatenation import Concatenation, new_final
 from tusd_py.uploads.expiration import Sweeper, SweepReport
+from tusd_py.uploads.progress import Progress
 from tusd_py.uploads.recovery import cut_off_refused, hold_against_data, hold_before_chunk
+from tusd_py.uploads.watching import Watching
 from tusd_py.uploads.writer import Body, Writer, Written
 
 #: Ends of a first chunk after which the client never learns the upload's URL.
@@ -69,7 +76,9 @@ class UploadService:
         clock: Callable[[], float],
         new_id: Callable[[], str],
         listener: Listener,
+        gate: Gate = OPEN_GATE,
     ) -> None:
+        self._gate = gate
         self.policy = policy
         self.data = data
         self._state = state
@@ -78,7 +87,10 @@ class UploadService:
         self._admission = admission
         self._concatenation = concatenation
         self._sweeper = sweeper
-        self._clock = clock
+        self._watching = Watching(
+            state=state, data=data, locks=locks, concatenation=concatenation, clock=clock
+        )
+        self.clock = clock
         self._new_id = new_id
         self._tell = listener
 
@@ -96,17 +108,25 @@ class UploadService:
             TooManyUploads: *address* has as many unfinished uploads as it may have.
             UploadTooLarge, StorageFull: There is no room by the rules, or on the disk.
             InvalidPart, PartUnfinished: The final upload's parts are not right.
+            RefusedByHook, HookUnavailable: It may not be created, or finished by this, as hooks
+                have it; or nobody can say.
             ProtocolError, TransferEnded: What `append` raises for the first chunk.
         """
         decide_create(request, self.policy)
         if request.concat is not None and request.concat.parts is not None:
             length = await self._concatenation.decide(request.concat.parts, owner)
-            draft = self._draft(request, owner, address)
-            return await self._create_final(new_final(draft, length, request.concat.parts))
-        upload = self._draft(request, owner, address)
-        await self._allocate(upload)
-        if request.payload is not None:
-            upload = await self._write_first(upload, request.payload, body)
+            draft = new_final(self._draft(request, owner, address), length, request.concat.parts)
+            return await self._create_final(await self._gate.create(draft))
+        upload = await self._gate.create(self._draft(request, owner, address))
+        await check_free(upload, self._gate, self._state)
+        if upload.is_finished:
+            await self._gate.finish(upload)
+        if request.payload is not None and self._comes_at_once(request.payload):
+            upload = await self._create_with(upload, request.payload, body)
+        else:
+            await self._allocate(upload)
+            if request.payload is not None:
+                upload = await self._write_first(upload, request.payload, body)
         if upload.is_finished:
             await self._after_finish(upload)
         return upload
@@ -125,6 +145,8 @@ class UploadService:
             UploadTooLarge: The body goes past the end; nothing past it was kept.
             TransferEnded: The body broke off, or another request took over.
             LockTimeout: Whoever holds the upload did not let go.
+            RefusedByHook: It may not be finished so, and is removed.
+            HookUnavailable: Nobody can say whether it may be; all but its last byte is kept.
         """
         async with self._hold(request.upload_id, owner) as (hold, found):
             with _expiring(found):
@@ -161,7 +183,11 @@ class UploadService:
         Raises:
             UploadNotFound, UploadGone, LockTimeout: As for `append`; or a final upload that was
                 promised still needs the part.
+            RefusedByHook, HookUnavailable: It may not be, or nobody can say.
         """
+        if self._gate.asks(Point.PRE_TERMINATE):
+            # Before anybody is asked to leave.
+            await self._gate.terminate(await self._find(upload_id, owner))
         async with self._hold(upload_id, owner) as (_, upload):
             if upload.is_partial:
                 await self._concatenation.let_go(upload)
@@ -175,12 +201,28 @@ class UploadService:
             UploadNotFound: It is not there, not finished, or only a part.
             StorageError: Its data is damaged: rather no bytes than too few.
         """
-        upload = await self._find(upload_id, owner)
-        if not upload.is_finished or upload.is_partial:
-            raise UploadNotFound
-        if await self.data.size(upload.id) != upload.offset:
-            raise StorageError("The data of this upload is damaged: upload the file again.")
-        return upload
+        return await self._readable(await self._find(upload_id, owner))
+
+    async def finished_of_anybody(self, upload_id: str) -> Upload:
+        """Return what `finished` does, whoever's it is: for those whom somebody let read it."""
+        upload = await self.show(upload_id)
+        check_living(upload, self.clock())
+        return await self._readable(upload)
+
+    @asynccontextmanager
+    async def watch(self, upload_id: str, owner: str) -> AsyncIterator[AsyncIterator[Progress]]:
+        """
+        Yield what says how far the upload is, at once and again and again until its end.
+
+        Whoever writes to it is not disturbed, in whichever process that is (see `watching`).
+
+        Raises:
+            UploadNotFound, UploadGone: As for `inspect`.
+            ServerStopping: `stop` was called.
+        """
+        await self._find(upload_id, owner)
+        async with self._watching.watch(upload_id) as progress:
+            yield progress
 
     # --- For operators: every owner's uploads ---
 
@@ -216,14 +258,15 @@ class UploadService:
         return await self._sweeper.sweep(dry_run=dry_run)
 
     def stop(self) -> None:
-        """Ask every writer to commit what it has and to leave."""
+        """Ask every writer to commit what it has and to leave, and let nobody watch any longer."""
         self._locks.stop()
+        self._watching.stop()
 
     # --- The steps ---
 
     def _draft(self, request: Create, owner: str, address: str | None) -> Upload:
         """Return the upload asked for; one of no bytes is finished as soon as it is there."""
-        now = self._clock()
+        now = self.clock()
         finished = request.length == 0
         concat = None if request.concat is None else request.concat.header
         keeps = finished and concat is None
@@ -253,6 +296,21 @@ class UploadService:
             raise
         self._tell(UploadCreated(upload))
 
+    def _comes_at_once(self, payload: Payload) -> bool:
+        """Tell whether the first chunk is short, and nobody has to be counted before it comes."""
+        return 0 < (payload.length or 0) <= SMALL and self._admission.max_open is None
+
+    async def _create_with(self, upload: Upload, payload: Payload, body: Body) -> Upload:
+        """Make an upload and its bytes durable together, and then known: one commit, not two."""
+        await self._admission.admit(upload.length or 0)
+        async with self._locks.hold(upload.id) as hold:
+            chunk = first_chunk(upload, payload, self.policy)
+            created = await self._writer.write_new(upload, chunk, body, hold)
+        self._tell(UploadCreated(upload))
+        if not created.is_finished:
+            self._tell(UploadAdvanced(created))
+        return created
+
     async def _write_first(self, upload: Upload, payload: Payload, body: Body) -> Upload:
         """Write the chunk that came with the creation; leave nothing where that is in vain."""
         try:
@@ -262,8 +320,8 @@ class UploadService:
             if isinstance(written.ended, _IN_VAIN):
                 # The client never learns the URL, so nobody could ever resume here.
                 raise written.ended
-        except TusError:
-            await self._remove(upload)
+        except TusError as error:
+            await self._remove(upload, rejected=isinstance(error, RefusedByHook))
             raise
         # Cut short by the server's own wish, the upload is still right: the client learns its
         # URL and its offset, and goes on from there.
@@ -278,11 +336,15 @@ class UploadService:
             with suppress(StorageError, StateError):
                 await cut_off_refused(upload, self._state, self.data)
             raise
+        except RefusedByHook:
+            await self._remove(upload, rejected=True)
+            raise
 
     async def _create_final(self, upload: Upload) -> Upload:
         same = await self._concatenation.find_same(upload)
         if same is not None:
             return same
+        await check_free(upload, self._gate, self._state)
         await self._allocate(upload)
         try:
             return await self._concatenation.begin(upload)
@@ -313,23 +375,30 @@ class UploadService:
         async with self._locks.hold(upload_id) as hold:
             yield hold, await self._find(upload_id, owner)
 
+    async def _readable(self, upload: Upload) -> Upload:
+        if not upload.is_finished or upload.is_partial:
+            raise UploadNotFound
+        if await self.data.size(upload.id) != upload.offset:
+            raise StorageError("The data of this upload is damaged: upload the file again.")
+        return upload
+
     async def _find(self, upload_id: str, owner: str) -> Upload:
         upload = await self._state.find(upload_id)
         if upload is None or upload.owner != owner:
             raise UploadNotFound
-        check_living(upload, self._clock())
+        check_living(upload, self.clock())
         return upload
 
-    async def _remove(self, upload: Upload) -> None:
+    async def _remove(self, upload: Upload, *, rejected: bool = False) -> None:
         # A crash in between leaves data without an owner, which the sweeper finds.
         try:
-            known = await self._state.remove(upload.id)
+            known = await self._state.remove(upload.id, rejected=rejected)
         except StateFull:
             # Even this commit finds no room; the data makes some.
             await self.data.remove(upload.id)
-            known = await self._state.remove(upload.id)
+            known = await self._state.remove(upload.id, rejected=rejected)
         if known:
-            self._tell(UploadTerminated(upload))
+            self._tell(UploadRejected(upload) if rejected else UploadTerminated(upload))
         await self.data.remove(upload.id)
 
 

@@ -1,7 +1,7 @@
 """Moves a body into the data store, committing each durable offset."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tusd_py.errors import (
@@ -12,6 +12,7 @@ from tusd_py.errors import (
     TransferEnded,
     TusError,
 )
+from tusd_py.hooks.hook import OPEN_GATE, Gate, Point
 from tusd_py.locks.locker import Hold
 from tusd_py.protocol.checksum import parse_checksum
 from tusd_py.protocol.extensions import Extension, Policy
@@ -20,8 +21,13 @@ from tusd_py.protocol.rules import Chunk, past_the_end
 from tusd_py.protocol.upload import Upload
 from tusd_py.state.state_store import Advance, StateStore
 from tusd_py.storage.data_store import DataStore
+from tusd_py.uploads.asking import ask_to_finish
 from tusd_py.uploads.buffers import BufferPool, Lease
 from tusd_py.uploads.transfer import Checkpoints, OutOfRoom, Transfer
+
+#: Seconds after which bytes are written while somebody watches: a data file's size is what every
+#: process sees of them. Such small writes cost more, so nobody else pays for them.
+_SHOW_WITHIN = 0.2
 
 
 class Body(Protocol):
@@ -80,7 +86,9 @@ class Writer:
         policy: Policy,
         checkpoints: Checkpoints,
         clock: Callable[[], float],
+        gate: Gate = OPEN_GATE,
     ) -> None:
+        self._gate = gate
         self._data = data
         self._state = state
         self._buffers = buffers
@@ -100,25 +108,54 @@ class Writer:
             UploadTooLarge: The body went on past the chunk's limit; nothing that was not
                 committed before counts.
             InvalidHeader: The checksum after the body cannot be read, or is missing.
+            RefusedByHook: A hook does not want the upload as it is; nothing of the chunk counts.
             Displaced: Another request moved the upload meanwhile, against all rules.
             StorageError, StateError: Nothing that was not committed before counts.
         """
         async with self._data.open(upload.id) as data:
             transfer = Transfer(upload, chunk, data, hold.epoch)
             hold.when_wanted(body.interrupt)
-            ended = await self._receive(transfer, body)
+            ended = await self._receive(transfer, body, hold)
             if transfer.must_be_whole and ended is not None:
                 return Written(upload, ended)
             if ended is None:
                 await self._verify(transfer, body.trailer(UPLOAD_CHECKSUM))
-            await self._commit(transfer)
-            return Written(transfer.upload, ended)
+            delayed = await self._commit_last(transfer, hold)
+            return Written(transfer.upload, ended or delayed)
 
-    async def _receive(self, transfer: Transfer, body: Body) -> TusError | None:
+    async def write_new(self, upload: Upload, chunk: Chunk, body: Body, hold: Hold) -> Upload:
+        """
+        Create *upload* with its first chunk, and return it as committed, in one commit.
+
+        Nobody knows of it before, so where this raises nothing is left of it.
+
+        Raises:
+            TransferEnded, InvalidBody: Not all of the chunk came.
+            StorageFull: There is no room.
+            ChecksumMismatch, UploadTooLarge, InvalidHeader, RefusedByHook, StorageError,
+                StateError: What they say in `write`.
+            HookUnavailable: Nobody can say whether it may be finished.
+        """
+        async with self._data.create(upload) as data:
+            transfer = Transfer(upload, chunk, data, hold.epoch, is_new=True)
+            hold.when_wanted(body.interrupt)
+            ended = await self._receive(transfer, body, hold)
+            if ended is not None:
+                raise ended
+            await self._verify(transfer, body.trailer(UPLOAD_CHECKSUM))
+            delayed = await self._ask(transfer, hold)
+            if delayed is not None:
+                raise delayed
+            await transfer.flush()
+            created = self._change(transfer, transfer.written).applied_to(upload)
+            await self._state.create(created)
+            return created
+
+    async def _receive(self, transfer: Transfer, body: Body, hold: Hold) -> TusError | None:
         """Store what comes; return why it ended early, or None at the body's proper end."""
         with self._buffers.lease(transfer.chunk.payload.length) as lease:
             try:
-                ended = await self._pump(lease, transfer, body)
+                ended = await self._pump(lease, transfer, body, hold)
                 await transfer.settle()
             except OutOfRoom as stop:
                 return stop.full
@@ -126,12 +163,14 @@ class Writer:
                 await transfer.abandon()
         return ended
 
-    async def _pump(self, lease: Lease, transfer: Transfer, body: Body) -> TusError | None:
+    async def _pump(
+        self, lease: Lease, transfer: Transfer, body: Body, hold: Hold
+    ) -> TusError | None:
         """Fill one buffer from the network while the other is on its way to the disk."""
         try:
             while transfer.room > 0:
                 view = lease.next()[: transfer.step(lease.size)]
-                count = await body.read_into(view, patience=self._checkpoints.every_seconds)
+                count = await body.read_into(view, patience=self._patience(transfer, hold))
                 await transfer.settle()
                 if count == 0:
                     return None
@@ -148,6 +187,14 @@ class Writer:
         except (TransferEnded, InvalidBody) as ended:
             return ended
         return None
+
+    def _patience(self, transfer: Transfer, hold: Hold) -> float:
+        """Return how many seconds bytes may wait for others before they are written together."""
+        seconds = self._checkpoints.every_seconds
+        # Whether somebody watches is a question to the kernel, and most transfers are over sooner.
+        if transfer.age < _SHOW_WITHIN or hold.is_watched():
+            return min(seconds, _SHOW_WITHIN)
+        return seconds
 
     async def _store(self, transfer: Transfer, data: memoryview, *, flush: bool = False) -> None:
         """Write *data*, and commit if it is time for that."""
@@ -180,6 +227,30 @@ class Writer:
                 await self._advance(transfer, transfer.chunk.offset)
             raise
 
+    async def _commit_last(self, transfer: Transfer, hold: Hold) -> TusError | None:
+        """
+        Commit all that came; return why it is all but the last byte, if it is.
+
+        Where nobody can say whether the upload may be finished, its client has that one byte to
+        send again, and then it is asked again.
+        """
+        delayed = await self._ask(transfer, hold)
+        if delayed is None:
+            await self._commit(transfer)
+        elif not transfer.must_be_whole and transfer.written - 1 > transfer.upload.offset:
+            await transfer.flush()
+            await self._advance(transfer, transfer.written - 1)
+        return delayed
+
+    async def _ask(self, transfer: Transfer, hold: Hold) -> TusError | None:
+        """Ask whether the upload may be finished, if it is about to be; see `ask_to_finish`."""
+        if not self._gate.asks(Point.PRE_FINISH) or not transfer.has_news:
+            return None
+        if transfer.written != transfer.chunk.length:
+            return None
+        whole = replace(transfer.upload, offset=transfer.written, length=transfer.written)
+        return await ask_to_finish(self._gate, whole, hold)
+
     async def _commit(self, transfer: Transfer) -> None:
         """Make the bytes durable, then the offset that counts them; in this order only."""
         if not transfer.has_news:
@@ -188,9 +259,12 @@ class Writer:
         await self._advance(transfer, transfer.written)
 
     async def _advance(self, transfer: Transfer, to_offset: int) -> None:
+        transfer.committed(await self._state.advance(self._change(transfer, to_offset)))
+
+    def _change(self, transfer: Transfer, to_offset: int) -> Advance:
         now = self._clock()
         created_at = transfer.upload.created_at
-        change = Advance(
+        return Advance(
             upload_id=transfer.upload.id,
             from_offset=transfer.upload.offset,
             to_offset=to_offset,
@@ -199,4 +273,3 @@ class Writer:
             now=now,
             expires_at=self._policy.expiration.expires_at(created_at, now),
         )
-        transfer.committed(await self._state.advance(change))

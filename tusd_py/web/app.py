@@ -8,12 +8,15 @@ from tusd_py.errors import UnguardedServer
 from tusd_py.metrics import Metrics
 from tusd_py.web.body import leave_expectation, must_close
 from tusd_py.web.connection import is_ours
+from tusd_py.web.cors import Cors
 from tusd_py.web.entrance import SERVER_NAME, ConnectionLimits
 from tusd_py.web.middleware import Endpoint
 
 #: Where an application keeps what its connections may cost, and what counts them.
 LIMITS = web.AppKey("limits", ConnectionLimits)
 METRICS = web.AppKey("metrics", Metrics)
+#: Which pages may read what its connections answer before a request is one.
+CORS = web.AppKey("cors", Cors)
 
 
 def mount(app: web.Application, prefix: str, endpoint: Endpoint) -> None:

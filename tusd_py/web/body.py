@@ -59,7 +59,7 @@ class RequestBody(Body):
         if count == len(buffer) or self._is_complete:
             return count
         try:
-            return count + await self._read_more(buffer[count:], patience)
+            return count + await self._read_more(buffer[count:], patience, may_wait=count == 0)
         except (TransferEnded, InvalidBody) as ended:
             if count == 0:
                 raise
@@ -94,7 +94,8 @@ class RequestBody(Body):
         """Tell whether all of it came and was read; a broken body has an end, too, but no whole."""
         return self._content.at_eof() and self._content.exception() is None
 
-    async def _read_more(self, buffer: memoryview, patience: float) -> int:
+    async def _read_more(self, buffer: memoryview, patience: float, *, may_wait: bool) -> int:
+        """Do what `read_into` does; but where it may not wait for a first byte, it returns 0."""
         if self._ended is not None:
             raise self._ended
         await self._invite()
@@ -103,16 +104,16 @@ class RequestBody(Body):
                 self._request, idle_timeout=self._idle_timeout, pace=self._pace
             )
         if self._takeover is not None:
-            return await self._takeover.read_into(buffer, patience=patience)
-        return await self._stream(buffer, patience)
+            return await self._takeover.read_into(buffer, patience=patience, may_wait=may_wait)
+        return await self._stream(buffer, patience, may_wait=may_wait)
 
-    async def _stream(self, buffer: memoryview, patience: float) -> int:
+    async def _stream(self, buffer: memoryview, patience: float, *, may_wait: bool) -> int:
         """Read through aiohttp's stream, until the buffer is full or patience is over."""
         loop = asyncio.get_running_loop()
         count = 0
         until = loop.time() + patience
         while count < len(buffer) and not self._is_complete:
-            left = until - loop.time() if count else math.inf
+            left = math.inf if may_wait and count == 0 else until - loop.time()
             try:
                 data = await self._wait(len(buffer) - count, left)
             except (TransferEnded, InvalidBody) as ended:

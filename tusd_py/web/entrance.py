@@ -7,14 +7,19 @@ fail everybody. Whoever is turned away costs one small object and the second it 
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
+
+from multidict import CIMultiDict
 
 from tusd_py.metrics import Metrics
 from tusd_py.protocol.headers import TUS_RESUMABLE, VERSION
 from tusd_py.web.clients import client_of
+from tusd_py.web.cors import Cors
 from tusd_py.web.tcp import PeerWatch
 
 log = logging.getLogger(__name__)
@@ -56,11 +61,15 @@ class Entrance:
         limits: What they may cost.
         workers: How many processes share the limit of all connections.
         metrics: Is told who comes, goes, and is turned away.
+        cors: Says which pages may read that they were turned away.
     """
 
-    def __init__(self, limits: ConnectionLimits, *, workers: int, metrics: Metrics) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, *, workers: int, metrics: Metrics, cors: Cors
+    ) -> None:
         self.header_timeout = limits.header_timeout
         self.metrics = metrics
+        self.cors = cors
         self._most = -(-limits.max_connections // workers)
         self._most_per_address = limits.max_per_address
         self._peers = PeerWatch(idle_timeout=limits.idle_timeout)
@@ -126,7 +135,7 @@ class Refusal(asyncio.Protocol):
 
     The status is 503, and not 429: tus-js-client takes most of 4xx as final. On HEAD it gives an
     upload up and starts from zero at any status but 2xx and 423, so that one gets 423. Nothing
-    but the method is looked at.
+    else is looked at but where a page is from, which could not read the answer otherwise.
     """
 
     def __init__(self, entrance: Entrance, transport: asyncio.Transport) -> None:
@@ -143,13 +152,15 @@ class Refusal(asyncio.Protocol):
         """Answer what *request* begins, and close."""
         if self._transport.is_closing():
             return
-        is_head = request.startswith(b"HEAD ")
+        method, headers = _begin_of(request)
+        is_head = method == "HEAD"
         self._transport.write(
             closing_answer(
                 HTTPStatus.LOCKED if is_head else HTTPStatus.SERVICE_UNAVAILABLE,
                 "Too many connections: try again in a moment.",
                 retry_after=_RETRY_AFTER,
                 with_body=not is_head,
+                headers=self._entrance.cors.headers_for(method, headers),
             )
         )
         self._transport.close()
@@ -167,7 +178,12 @@ class Refusal(asyncio.Protocol):
 
 
 def closing_answer(
-    status: HTTPStatus, text: str, *, retry_after: int | None = None, with_body: bool = True
+    status: HTTPStatus,
+    text: str,
+    *,
+    retry_after: int | None = None,
+    with_body: bool = True,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """Return a response in plain text, after which the connection is closed."""
     body = f"{status.value}: {text}\n"
@@ -182,7 +198,15 @@ def closing_answer(
     ]
     if retry_after is not None:
         lines.append(f"Retry-After: {retry_after}")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", body if with_body else ""]).encode()
+
+
+def _begin_of(request: bytes) -> tuple[str, CIMultiDict[str]]:
+    """Return the method, and the headers that are there already."""
+    first, *lines = request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    return first.partition(" ")[0], CIMultiDict((name, value.strip()) for name, _, value in pairs)
 
 
 def _client_at(transport: asyncio.BaseTransport) -> str:

@@ -5,10 +5,15 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from tusd_py.errors import (
+    AuthUnavailable,
+    HookUnavailable,
     LockTimeout,
     MethodNotAllowed,
+    NotPermitted,
     OffsetMismatch,
     ProtocolError,
+    RangeNotSatisfiable,
+    RefusedByHook,
     ServerStopping,
     StateError,
     StateFull,
@@ -19,17 +24,21 @@ from tusd_py.errors import (
     TusError,
     UnsupportedVersion,
 )
+from tusd_py.hooks.hook import Answer
 from tusd_py.protocol.expiration import format_expires
 from tusd_py.protocol.headers import TUS_VERSION, UPLOAD_EXPIRES, UPLOAD_OFFSET, VERSION
+from tusd_py.web.hook_answers import refusal
 
 #: What a retry can cure is 423 or 5xx, for tus-js-client takes any other 4xx but 409 as final.
 #: The first class that fits counts, so the special ones come first.
 _STATUSES: tuple[tuple[type[TusError], int], ...] = (
     (LockTimeout, HTTPStatus.LOCKED),
+    (AuthUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (ServerStopping, HTTPStatus.SERVICE_UNAVAILABLE),
     (TransferEnded, HTTPStatus.LOCKED),
     (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (StorageError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (HookUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (StateFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (StateError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -58,12 +67,14 @@ def describe_error(error: TusError, request: web.BaseRequest, request_id: str) -
     status = status_of(error, request.get(EFFECTIVE_METHOD, request.method))
     reason = _MISMATCH_REASON.get(status)
     headers = _headers(error)
+    if isinstance(error, RefusedByHook) and error.body:
+        return refusal(Answer(status, error.body, error.headers), headers)
     if _prefers_text(request):
         text = f"{status} {error.code}: {error.message}\nRequest id: {request_id}\n"
         return web.Response(status=status, reason=reason, text=text, headers=headers)
     document = {
         "type": "about:blank",
-        "title": reason or HTTPStatus(status).phrase,
+        "title": reason or _phrase(status),
         "status": status,
         "detail": error.message,
         "code": error.code,
@@ -78,6 +89,14 @@ def describe_error(error: TusError, request: web.BaseRequest, request_id: str) -
     )
 
 
+def _phrase(status: int) -> str:
+    """Return the name of a status; a hook may have made it up."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused"
+
+
 def status_of(error: TusError, method: str) -> int:
     """
     Return the status for *error*.
@@ -85,7 +104,7 @@ def status_of(error: TusError, method: str) -> int:
     On HEAD all that a retry can cure is 423: tus-js-client gives the upload up and starts from
     zero at any other status that is not 2xx.
     """
-    if isinstance(error, ProtocolError):
+    if isinstance(error, ProtocolError | RefusedByHook):
         return error.status
     for kind, status in _STATUSES:
         if isinstance(error, kind):
@@ -103,6 +122,14 @@ def _headers(error: TusError) -> dict[str, str]:
         headers[TUS_VERSION] = VERSION
     elif isinstance(error, MethodNotAllowed):
         headers[hdrs.ALLOW] = ", ".join(error.allowed)
+    elif isinstance(error, RangeNotSatisfiable):
+        headers[hdrs.CONTENT_RANGE] = f"bytes */{error.length}"
+    elif isinstance(error, NotPermitted) and error.challenge is not None:
+        headers[hdrs.WWW_AUTHENTICATE] = error.challenge
+    elif isinstance(error, AuthUnavailable):
+        headers[hdrs.RETRY_AFTER] = str(error.retry_after)
+    elif isinstance(error, HookUnavailable):
+        headers[hdrs.RETRY_AFTER] = "5"
     elif isinstance(error, ServerStopping):
         headers[hdrs.RETRY_AFTER] = "1"
     elif isinstance(error, TooManyUploads):

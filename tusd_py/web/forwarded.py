@@ -54,6 +54,11 @@ class Proxies:
     networks: tuple[Network, ...] = ()
     unix: bool = False
 
+    @property
+    def any(self) -> bool:
+        """Tell whether anybody is believed."""
+        return self.unix or bool(self.networks)
+
     def origin_of(self, request: web.BaseRequest) -> Origin:
         """Return where the client of *request* found this server."""
         origin = Origin(request.scheme, _authority(request.headers.get(hdrs.HOST, "")), "")
@@ -76,7 +81,7 @@ class Proxies:
         Each proxy adds the address that it saw at the end, so the list is read from there: what
         stands left of the first one that is not believed may be invented.
         """
-        peer = _peer(request)
+        peer = _peer(request) if self.any else None
         if not self._trust(peer):
             return request.remote
         for text in _hops(request):

@@ -66,6 +66,7 @@ class Takeover(asyncio.BufferedProtocol):
         self._target: memoryview | None = None
         self._filled = 0
         self._patience = 0.0
+        self._may_wait = True
         self._began = 0.0
         self._last_arrival = 0.0
         self._waiter: asyncio.Future[None] | None = None
@@ -75,8 +76,13 @@ class Takeover(asyncio.BufferedProtocol):
         transport.pause_reading()
         transport.set_protocol(self)
 
-    async def read_into(self, buffer: memoryview, *, patience: float) -> int:
-        """Do what `uploads.writer.Body.read_into` promises."""
+    async def read_into(self, buffer: memoryview, *, patience: float, may_wait: bool = True) -> int:
+        """
+        Do what `uploads.writer.Body.read_into` promises.
+
+        Where it may not wait for a first byte, because there are others that came before, it
+        returns 0 when *patience* is over.
+        """
         if self._remaining == 0:
             return 0
         if self._ended is not None:
@@ -84,6 +90,7 @@ class Takeover(asyncio.BufferedProtocol):
         self._target = buffer[: self._remaining]
         self._filled = 0
         self._patience = patience
+        self._may_wait = may_wait
         self._began = self._last_arrival = self._loop.time()
         self._waiter = self._loop.create_future()
         self._arm(min(self._idle_timeout, self._pace.left()))
@@ -182,7 +189,7 @@ class Takeover(asyncio.BufferedProtocol):
             self._end(IdleTimeout())
         elif pace_left <= 0:
             self._end(TooSlow())
-        elif self._filled:
+        elif self._filled or not self._may_wait:
             self._wake()
         else:
             self._arm(min(silence_left, pace_left))

@@ -35,6 +35,8 @@ class Locations:
         path = f"{request.rel_url.raw_path.rstrip('/')}/{upload_id}"
         if self.public_url is not None:
             return self.public_url + path
+        if not (self.absolute or self.proxies.any):
+            return path
         origin = self.proxies.origin_of(request)
         base = f"{origin.scheme}://{origin.authority}" if self.absolute and origin.authority else ""
         return base + origin.prefix + path

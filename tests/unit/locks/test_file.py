@@ -122,6 +122,18 @@ async def test_newcomer_elsewhere_is_let_in_at_once(make_locker: MakeLocker) -> 
     assert not here.is_held(A)
 
 
+async def test_watcher_elsewhere_is_seen_and_disturbs_nobody(make_locker: MakeLocker) -> None:
+    here, there, elsewhere = make_locker(), make_locker(), make_locker()
+    async with here.hold(A) as hold:
+        with there.watch(A):
+            with elsewhere.watch(A), elsewhere.watch(A):
+                assert hold.is_watched()
+            assert hold.is_watched()
+            assert not here.is_watched(B)
+        assert not hold.is_watched()
+        assert hold.wanted is None
+
+
 async def test_racers_of_several_lockers_are_never_inside_together(make_locker: MakeLocker) -> None:
     lockers = [make_locker(30.0) for _ in range(3)]
     numbers = random.Random(3)

@@ -7,6 +7,7 @@ import pytest
 
 from tusd_py.config.model import Settings
 from tusd_py.metrics import Metrics
+from tusd_py.web.cors import Cors
 from tusd_py.web.entrance import ConnectionLimits, Entrance
 
 
@@ -42,7 +43,9 @@ class CountingMetrics(Metrics):
 
 
 def an_entrance(workers: int = 1, metrics: Metrics | None = None, **limits: Any) -> Entrance:
-    return Entrance(ConnectionLimits(**limits), workers=workers, metrics=metrics or Metrics())
+    return Entrance(
+        ConnectionLimits(**limits), workers=workers, metrics=metrics or Metrics(), cors=Cors(("*",))
+    )
 
 
 @pytest.mark.parametrize(

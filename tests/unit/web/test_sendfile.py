@@ -52,7 +52,7 @@ class Download:
         for end in (self.ours, self.theirs):
             end.setblocking(False)
         self.transport = FakeTransport(self.ours)
-        self._response = KernelFileResponse(path, idle_timeout=idle_timeout)
+        self._response = KernelFileResponse(path, 0, len(CONTENT), idle_timeout=idle_timeout)
         self._source = path.open("rb")
 
     async def send(self, start: int = 0, end: int = len(CONTENT)) -> None:
@@ -120,12 +120,12 @@ async def test_leaves_a_client_that_takes_nothing(path: Path) -> None:
 
 
 async def test_waits_for_a_client_that_is_slow_but_takes_something(path: Path) -> None:
-    download = Download(path, idle_timeout=0.3)
+    download = Download(path, idle_timeout=0.6)
     sending = asyncio.create_task(download.send())
     received = b""
     while len(received) < len(CONTENT):
-        await asyncio.sleep(0.1)
-        received += await download.receive(min(200_000, len(CONTENT) - len(received)))
+        await asyncio.sleep(0.15)
+        received += await download.receive(min(100_000, len(CONTENT) - len(received)))
     await sending
     assert received == CONTENT
     download.close()
