@@ -5,51 +5,37 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from tusd_py.errors import (
     ChecksumMismatch,
-    Disconnected,
-    IdleTimeout,
-    InvalidBody,
     RefusedByHook,
     StateError,
-    StateFull,
     StorageError,
-    TooSlow,
     TusError,
     UploadNotFound,
 )
 from tusd_py.events import (
     Listener,
     UploadAdvanced,
-    UploadCreated,
-    UploadFinished,
-    UploadRejected,
-    UploadTerminated,
 )
 from tusd_py.hooks.hook import OPEN_GATE, Gate, Point
 from tusd_py.locks.locker import Hold, Locker
 from tusd_py.protocol.extensions import Policy
-from tusd_py.protocol.requests import Append, Create, Payload
+from tusd_py.protocol.requests import Append, Create
 from tusd_py.protocol.rules import (
     Chunk,
     check_living,
     decide_append,
-    decide_create,
-    first_chunk,
 )
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import DataStore
 from tusd_py.uploads.admission import Admission
-from tusd_py.uploads.asking import check_free
-from tusd_py.uploads.buffers import SMALL
-from tusd_py.uploads.concatenation import Concatenation, new_final
+from tusd_py.uploads.concatenation import Concatenation
+from tusd_py.uploads.creation import Creation
+from tusd_py.uploads.ending import Ending
 from tusd_py.uploads.expiration import Sweeper, SweepReport
 from tusd_py.uploads.progress import Progress
 from tusd_py.uploads.recovery import cut_off_refused, hold_against_data, hold_before_chunk
 from tusd_py.uploads.watching import Watching
 from tusd_py.uploads.writer import Body, Writer, Written
-
-#: Ends of a first chunk after which the client never learns the upload's URL.
-_IN_VAIN = (Disconnected, IdleTimeout, TooSlow, InvalidBody, StorageError)
 
 
 class UploadService:
@@ -87,11 +73,27 @@ class UploadService:
         self._admission = admission
         self._concatenation = concatenation
         self._sweeper = sweeper
+        self._ending = Ending(
+            state=state, data=data, concatenation=concatenation, listener=listener
+        )
+        self._creation = Creation(
+            state=state,
+            data=data,
+            locks=locks,
+            writer=writer,
+            admission=admission,
+            concatenation=concatenation,
+            ending=self._ending,
+            policy=policy,
+            clock=clock,
+            new_id=new_id,
+            listener=listener,
+            gate=gate,
+        )
         self._watching = Watching(
             state=state, data=data, locks=locks, concatenation=concatenation, clock=clock
         )
         self.clock = clock
-        self._new_id = new_id
         self._tell = listener
 
     async def create(
@@ -112,24 +114,7 @@ class UploadService:
                 have it; or nobody can say.
             ProtocolError, TransferEnded: What `append` raises for the first chunk.
         """
-        decide_create(request, self.policy)
-        if request.concat is not None and request.concat.parts is not None:
-            length = await self._concatenation.decide(request.concat.parts, owner)
-            draft = new_final(self._draft(request, owner, address), length, request.concat.parts)
-            return await self._create_final(await self._gate.create(draft))
-        upload = await self._gate.create(self._draft(request, owner, address))
-        await check_free(upload, self._gate, self._state)
-        if upload.is_finished:
-            await self._gate.finish(upload)
-        if request.payload is not None and self._comes_at_once(request.payload):
-            upload = await self._create_with(upload, request.payload, body)
-        else:
-            await self._allocate(upload)
-            if request.payload is not None:
-                upload = await self._write_first(upload, request.payload, body)
-        if upload.is_finished:
-            await self._after_finish(upload)
-        return upload
+        return await self._creation.create(request, owner, body, address)
 
     async def append(self, request: Append, owner: str, body: Body) -> Upload:
         """
@@ -191,7 +176,7 @@ class UploadService:
         async with self._hold(upload_id, owner) as (_, upload):
             if upload.is_partial:
                 await self._concatenation.let_go(upload)
-            await self._remove(upload)
+            await self._ending.remove(upload)
 
     async def finished(self, upload_id: str, owner: str) -> Upload:
         """
@@ -251,7 +236,7 @@ class UploadService:
             upload = await self.show(upload_id)
             if upload.is_partial:
                 await self._concatenation.let_go(upload)
-            await self._remove(upload)
+            await self._ending.remove(upload)
 
     async def sweep(self, *, dry_run: bool) -> SweepReport:
         """Remove what has expired and what belongs to nobody; with *dry_run*, only count it."""
@@ -264,71 +249,6 @@ class UploadService:
 
     # --- The steps ---
 
-    def _draft(self, request: Create, owner: str, address: str | None) -> Upload:
-        """Return the upload asked for; one of no bytes is finished as soon as it is there."""
-        now = self.clock()
-        finished = request.length == 0
-        concat = None if request.concat is None else request.concat.header
-        keeps = finished and concat is None
-        counts = not finished and self._admission.max_open is not None
-        return Upload(
-            id=self._new_id(),
-            owner=owner,
-            length=request.length,
-            metadata=request.metadata,
-            concat=concat,
-            state=UploadState.FINISHED if finished else UploadState.OPEN,
-            created_at=now,
-            touched_at=now,
-            expires_at=None if keeps else self.policy.expiration.expires_at(now, now),
-            finished_at=now if finished else None,
-            address=address if counts else None,
-        )
-
-    async def _allocate(self, upload: Upload) -> None:
-        """Make data and state, in this order: a crash in between leaves empty data, no promise."""
-        await self._admission.admit(upload.length or 0)
-        await self.data.allocate(upload.id, upload.length, witness=upload)
-        try:
-            await self._state.create(upload, max_open=self._admission.max_open)
-        except TusError:
-            await self.data.remove(upload.id)
-            raise
-        self._tell(UploadCreated(upload))
-
-    def _comes_at_once(self, payload: Payload) -> bool:
-        """Tell whether the first chunk is short, and nobody has to be counted before it comes."""
-        return 0 < (payload.length or 0) <= SMALL and self._admission.max_open is None
-
-    async def _create_with(self, upload: Upload, payload: Payload, body: Body) -> Upload:
-        """Make an upload and its bytes durable together, and then known: one commit, not two."""
-        await self._admission.admit(upload.length or 0)
-        async with self._locks.hold(upload.id) as hold:
-            chunk = first_chunk(upload, payload, self.policy)
-            created = await self._writer.write_new(upload, chunk, body, hold)
-        self._tell(UploadCreated(upload))
-        if not created.is_finished:
-            self._tell(UploadAdvanced(created))
-        return created
-
-    async def _write_first(self, upload: Upload, payload: Payload, body: Body) -> Upload:
-        """Write the chunk that came with the creation; leave nothing where that is in vain."""
-        try:
-            async with self._locks.hold(upload.id) as hold:
-                chunk = first_chunk(upload, payload, self.policy)
-                written = await self._writer.write(upload, chunk, body, hold)
-            if isinstance(written.ended, _IN_VAIN):
-                # The client never learns the URL, so nobody could ever resume here.
-                raise written.ended
-        except TusError as error:
-            await self._remove(upload, rejected=isinstance(error, RefusedByHook))
-            raise
-        # Cut short by the server's own wish, the upload is still right: the client learns its
-        # URL and its offset, and goes on from there.
-        if not written.upload.is_finished:
-            self._tell(UploadAdvanced(written.upload))
-        return written.upload
-
     async def _write(self, upload: Upload, chunk: Chunk, body: Body, hold: Hold) -> Written:
         try:
             return await self._writer.write(upload, chunk, body, hold)
@@ -337,33 +257,16 @@ class UploadService:
                 await cut_off_refused(upload, self._state, self.data)
             raise
         except RefusedByHook:
-            await self._remove(upload, rejected=True)
-            raise
-
-    async def _create_final(self, upload: Upload) -> Upload:
-        same = await self._concatenation.find_same(upload)
-        if same is not None:
-            return same
-        await check_free(upload, self._gate, self._state)
-        await self._allocate(upload)
-        try:
-            return await self._concatenation.begin(upload)
-        except TusError:
-            await self._remove(upload)
+            await self._ending.remove(upload, rejected=True)
             raise
 
     async def _after_write(self, before: Upload, written: Written) -> None:
         if before.length != written.upload.length:
             await self.data.bear_witness(written.upload)
         if written.upload.is_finished and not before.is_finished:
-            await self._after_finish(written.upload)
+            await self._ending.finish(written.upload)
         elif written.upload.offset > before.offset:
             self._tell(UploadAdvanced(written.upload))
-
-    async def _after_finish(self, upload: Upload) -> None:
-        self._tell(UploadFinished(upload))
-        if upload.is_partial:
-            await self._concatenation.part_finished(upload)
 
     @asynccontextmanager
     async def _hold(self, upload_id: str, owner: str) -> AsyncIterator[tuple[Hold, Upload]]:
@@ -388,18 +291,6 @@ class UploadService:
             raise UploadNotFound
         check_living(upload, self.clock())
         return upload
-
-    async def _remove(self, upload: Upload, *, rejected: bool = False) -> None:
-        # A crash in between leaves data without an owner, which the sweeper finds.
-        try:
-            known = await self._state.remove(upload.id, rejected=rejected)
-        except StateFull:
-            # Even this commit finds no room; the data makes some.
-            await self.data.remove(upload.id)
-            known = await self._state.remove(upload.id, rejected=rejected)
-        if known:
-            self._tell(UploadRejected(upload) if rejected else UploadTerminated(upload))
-        await self.data.remove(upload.id)
 
 
 @contextmanager

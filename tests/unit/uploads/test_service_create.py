@@ -259,7 +259,7 @@ async def test_id_that_is_taken_harms_nobody_by_what_came_at_once(
     world: World, monkeypatch: Any
 ) -> None:
     first = await world.create_with(10, ScriptedBody(b"hello"))
-    monkeypatch.setattr(world.service, "_new_id", lambda: first.id)
+    monkeypatch.setattr(world.service._creation, "_new_id", lambda: first.id)
     with pytest.raises(StorageError):
         await world.service.create(Create(5, payload=Payload(5)), "", ScriptedBody(b"other"))
     assert await world.found(first) == first
@@ -268,7 +268,7 @@ async def test_id_that_is_taken_harms_nobody_by_what_came_at_once(
 
 async def test_id_that_is_taken_harms_nobody(world: World, monkeypatch: Any) -> None:
     first = await world.create_with(10, ScriptedBody(b"hello"))
-    monkeypatch.setattr(world.service, "_new_id", lambda: first.id)
+    monkeypatch.setattr(world.service._creation, "_new_id", lambda: first.id)
     with pytest.raises(StorageError):
         await world.create(10)
     assert await world.found(first) == first

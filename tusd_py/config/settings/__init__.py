@@ -1,0 +1,1 @@
+"""The settings by what they are about; `config.model` puts them together."""
