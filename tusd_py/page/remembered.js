@@ -22,6 +22,8 @@ export function remembered() {
 }
 
 export function remember(upload) {
+  // What Golden Retriever restores may be older: there a finished upload is still on its way.
+  if (remembered().some(({ url, finished }) => url === upload.url && finished)) return
   keep([upload, ...remembered().filter(({ url }) => url !== upload.url)].slice(0, MOST))
 }
 
