@@ -154,7 +154,7 @@ def test_programs_are_asked_and_told_by_the_real_server(tmp_path: Path) -> None:
     for name, script in scripts.items():
         (programs / name).write_text(f"#!/bin/sh\n{script}\n")
         (programs / name).chmod(0o755)
-    flags = ["--hooks-directory", str(programs), "--hooks-timeout", "1s"]
+    flags = ["--hooks-directory", str(programs), "--hooks-timeout", "5s"]
     flags += ["--hooks-events", "pre-create,pre-finish,pre-terminate,post-create,post-finish"]
     with RunningServer(tmp_path, *flags) as server:
         path = urlsplit(server.endpoint).path
