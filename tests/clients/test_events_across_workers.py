@@ -34,11 +34,15 @@ def server(start_server: StartServer) -> RunningServer:
 
 
 def worker_of(server: RunningServer, client_port: int) -> int | None:
-    """Return the worker that has the other end of a connection."""
+    """Return the worker that has the other end of a connection, once it has been accepted.
+
+    Both ports count: a connection of another test, even one long closed, may have had this client's.
+    """
+    ends = f":{urlsplit(server.endpoint).port:04X}", f":{client_port:04X}"
     inode = None
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if int(fields[2].rpartition(":")[2], 16) == client_port:
+        if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
             inode = fields[9]
     for pid in server.worker_pids():
         for file in Path(f"/proc/{pid}/fd").iterdir():
