@@ -36,7 +36,7 @@ def server(start_server: StartServer) -> RunningServer:
 def worker_of(server: RunningServer, client_port: int) -> int | None:
     """Return the worker that has the other end of a connection, once it has been accepted.
 
-    Both ports count: a connection of another test, even one long closed, may have had this client's.
+    Both ports count: another test's connection, even a closed one, may have had this client's.
     """
     ends = f":{urlsplit(server.endpoint).port:04X}", f":{client_port:04X}"
     inode = None

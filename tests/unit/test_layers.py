@@ -23,7 +23,7 @@ INTERFACES = {
 }
 #: What a layer may import of this project, by the beginning of the name.
 LAYERS = {
-    "errors": (),
+    "errors": ("errors",),
     "batch_thread": (),
     "to_the_end": (),
     "file_lock": (),
