@@ -14,6 +14,7 @@ from tusd_py.auth.outgoing import open_outgoing
 from tusd_py.auth.tokens import StaticTokens, read_tokens
 from tusd_py.config.load import ConfigError
 from tusd_py.config.model import Settings
+from tusd_py.content.check import Check
 from tusd_py.errors import DataDirectoryError
 from tusd_py.hooks.hook import Compose
 from tusd_py.locks.epochs import Epochs, base_above
@@ -21,8 +22,8 @@ from tusd_py.locks.file import FileLocker, is_supported
 from tusd_py.locks.locker import Locker
 from tusd_py.locks.memory import MemoryLocker
 from tusd_py.locks.postbox import remove_sockets
+from tusd_py.state.opening import open_sqlite
 from tusd_py.state.outbox import Outbox
-from tusd_py.state.sqlite import open_sqlite
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_directory import (
     Housekeeping,
@@ -34,6 +35,7 @@ from tusd_py.storage.data_store import JoinableStore
 from tusd_py.storage.layout import Layout
 from tusd_py.storage.local import LocalStore
 from tusd_py.storage.probe import Abilities, probe
+from tusd_py.storage.publisher import Publisher
 from tusd_py.telling import composer, recording_of
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ class Backends:
         data: Keeps their bytes.
         locks: Keeps their writers apart.
         keeps_house: Tells whether this process removes what is over, for all of the server.
+        checks: Look at complete uploads, in this order.
+        publisher: Puts finished uploads where others find them; None where they stay.
     """
 
     state: StateStore
@@ -79,6 +83,8 @@ class Backends:
     data: JoinableStore
     locks: Locker
     keeps_house: Callable[[], bool]
+    checks: tuple[Check, ...] = ()
+    publisher: Publisher | None = None
 
 
 @contextmanager

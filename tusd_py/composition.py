@@ -1,7 +1,6 @@
 """Puts the service together from settings and back ends, and takes it apart again."""
 
 import asyncio
-import logging
 import random
 import secrets
 import time
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 from tusd_py.backends import Backends, Findings, claim, open_backends, survey
 from tusd_py.config.model import Settings
-from tusd_py.errors import TusError, UploadNotFound
+from tusd_py.errors import UploadNotFound
 from tusd_py.events import Listener
 from tusd_py.hooks.hook import OPEN_GATE, Gate, Hook, Point
 from tusd_py.hooks.post import Meter, Terms, deliver_all
@@ -25,13 +24,14 @@ from tusd_py.telling import NO_FUNCTIONS, Functions, gate_of, open_hooks, target
 from tusd_py.uploads.admission import Admission
 from tusd_py.uploads.buffers import BufferPool
 from tusd_py.uploads.concatenation import Concatenation
+from tusd_py.uploads.ending import Ending
 from tusd_py.uploads.expiration import Retention, Sweeper
+from tusd_py.uploads.finishing import Finishing
+from tusd_py.uploads.housekeeping import Housekeeping
 from tusd_py.uploads.recovery import recover
 from tusd_py.uploads.service import UploadService
 from tusd_py.uploads.transfer import Checkpoints
 from tusd_py.uploads.writer import Writer
-
-log = logging.getLogger(__name__)
 
 #: Returns seconds since the epoch.
 Clock = Callable[[], float]
@@ -65,9 +65,9 @@ async def open_service(
     if not exclusive:
         async with open_backends(settings, None, clock=clock) as backends:
             # Operators do not ask.
-            service, _, concatenation = _build(settings, backends, clock, listener, OPEN_GATE)
+            service, house = _build(settings, backends, clock, listener, OPEN_GATE)
             yield service
-            await concatenation.close()
+            await house.close()
         return
     with ExitStack() as stack:
         await asyncio.to_thread(stack.enter_context, claim(settings))
@@ -162,10 +162,7 @@ async def open_worker_service(
     ):
         await backends.outbox.announce()
         gate = gate_of(settings, hooks, backends.compose)
-        service, sweeper, concatenation = _build(settings, backends, clock, listener, gate)
-        if backends.keeps_house():
-            await concatenation.resume_all()
-        house = _House(sweeper, concatenation, backends.keeps_house, settings.sweep_interval)
+        service, house = _build(settings, backends, clock, listener, gate)
         keeping_house = asyncio.create_task(house.keep())
         try:
             async with _delivering(settings, backends, hooks, service, meter or Metrics()):
@@ -173,7 +170,7 @@ async def open_worker_service(
         finally:
             keeping_house.cancel()
             await asyncio.gather(keeping_house, return_exceptions=True)
-            await concatenation.close()
+            await house.close()
 
 
 @asynccontextmanager
@@ -205,36 +202,21 @@ async def _delivering(
             await delivering
 
 
-@dataclass(frozen=True, slots=True)
-class _House:
-    """What one process of a server does for all of them, every *interval* seconds."""
-
-    sweeper: Sweeper
-    concatenation: Concatenation
-    is_ours: Callable[[], bool]
-    interval: float
-
-    async def keep(self) -> None:
-        """Remove what is over, and go on with what was left undone, for ever."""
-        while True:
-            await asyncio.sleep(self.interval)
-            if self.is_ours():
-                await self._tidy()
-
-    async def _tidy(self) -> None:
-        try:
-            await self.sweeper.sweep_routinely()
-            await self.concatenation.resume_all()
-        except TusError as error:
-            log.error(
-                "Housekeeping failed and is tried again in %gs: %s", self.interval, error.message
-            )
-
-
 def _build(
     settings: Settings, backends: Backends, clock: Clock, listener: Listener, gate: Gate
-) -> tuple[UploadService, Sweeper, Concatenation]:
+) -> tuple[UploadService, Housekeeping]:
     policy = _policy(settings)
+    ending = Ending(state=backends.state, data=backends.data, clock=clock, listener=listener)
+    finishing = Finishing(
+        state=backends.state,
+        data=backends.data,
+        locks=backends.locks,
+        ending=ending,
+        clock=clock,
+        listener=listener,
+        checks=backends.checks,
+        publisher=backends.publisher,
+    )
     concatenation = Concatenation(
         data=backends.data,
         state=backends.state,
@@ -242,6 +224,8 @@ def _build(
         policy=policy,
         clock=clock,
         listener=listener,
+        ending=ending,
+        finishing=finishing,
         gate=gate,
     )
     sweeper = Sweeper(
@@ -259,6 +243,7 @@ def _build(
         checkpoints=Checkpoints(settings.checkpoint_bytes, settings.checkpoint_interval),
         clock=clock,
         gate=gate,
+        awaits=finishing.awaits,
     )
     service = UploadService(
         state=backends.state,
@@ -270,6 +255,8 @@ def _build(
             reserve=settings.disk_reserve,
             max_open=settings.max_open_uploads_per_address,
         ),
+        ending=ending,
+        finishing=finishing,
         concatenation=concatenation,
         sweeper=sweeper,
         policy=policy,
@@ -278,7 +265,10 @@ def _build(
         listener=listener,
         gate=gate,
     )
-    return service, sweeper, concatenation
+    house = Housekeeping(
+        sweeper, concatenation, finishing, backends.keeps_house, settings.sweep_interval
+    )
+    return service, house
 
 
 def _policy(settings: Settings) -> Policy:

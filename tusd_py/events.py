@@ -22,7 +22,7 @@ class UploadAdvanced(Event):
 
 
 class UploadFinished(Event):
-    """Its last byte is durable."""
+    """Its last byte is durable, and nothing else is left to be done."""
 
 
 class UploadTerminated(Event):
@@ -30,7 +30,7 @@ class UploadTerminated(Event):
 
 
 class UploadRejected(Event):
-    """A hook did not want it as it is, and it was removed."""
+    """A hook or a check did not want it as it is; its bytes are removed."""
 
 
 class UploadExpired(Event):

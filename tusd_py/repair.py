@@ -14,8 +14,8 @@ from tusd_py.config.model import Settings
 from tusd_py.errors import DataDirectoryError
 from tusd_py.protocol.expiration import Expiration
 from tusd_py.state import salvage
+from tusd_py.state.opening import open_sqlite
 from tusd_py.state.salvage import StateFault
-from tusd_py.state.sqlite import open_sqlite
 from tusd_py.storage import syscalls
 from tusd_py.storage.data_directory import only_server
 from tusd_py.storage.inspection import LocalInspection

@@ -98,7 +98,7 @@ def fill(state_file: Path, count: int) -> None:
         numbers = range(start, min(count, start + _BATCH))
         rows = [to_row(_expired(now, number)) for number in numbers]
         with db:
-            db.executemany(f"INSERT INTO upload ({COLUMNS}) VALUES ({PLACES})", rows)  # noqa: S608
+            db.executemany(f"INSERT INTO upload ({COLUMNS}) VALUES ({PLACES})", rows)  # noqa: S608 - constants
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
 

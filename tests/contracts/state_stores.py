@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from tusd_py.state.sqlite import open_sqlite
+from tusd_py.state.opening import open_sqlite
 from tusd_py.state.state_store import StateStore
 
 #: Opens the store of a test; what an earlier opening committed is still there.

@@ -21,7 +21,7 @@ from tests.faults.loop_file_system import LoopFileSystem, require_loop_devices
 from tests.harness import OCTETS, TusServer, run_server
 from tusd_py.config.model import Settings
 from tusd_py.repair import verify
-from tusd_py.state import sqlite
+from tusd_py.state import opening
 from tusd_py.storage.layout import Layout
 
 MIB = 1024 * 1024
@@ -31,7 +31,7 @@ CONTENT = bytes(range(250)) * 4
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.2)
+    monkeypatch.setattr(opening, "_BUSY_TIMEOUT", 0.2)
 
 
 async def begun(server: TusServer) -> str:
@@ -101,7 +101,7 @@ def immutable(*files: Path) -> Iterator[None]:
 
 
 def change(attribute: str, *files: Path) -> None:
-    subprocess.run(["chattr", attribute, *files], check=True)  # noqa: S607
+    subprocess.run(["chattr", attribute, *files], check=True)  # noqa: S607 - wherever it is
 
 
 async def test_state_that_becomes_read_only(tmp_path: Path) -> None:

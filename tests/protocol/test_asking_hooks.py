@@ -164,7 +164,7 @@ async def test_silent_hook_has_no_say_where_the_operator_wants_that(
 
 
 @pytest.mark.parametrize("size", [3, 300_000])
-async def test_upload_that_is_refused_at_its_end_is_removed(
+async def test_upload_that_is_refused_at_its_end_is_rejected(
     server: TusServer, hook: Asked, size: int
 ) -> None:
     path = await server.create(size)
@@ -174,7 +174,7 @@ async def test_upload_that_is_refused_at_its_end_is_removed(
     }
     answer = await server.patch(path, 0, bytes(size))
     assert (answer.status, answer.body) == (422, b"a virus")
-    assert (await server.head(path)).status == 404
+    assert (await server.head(path)).status == 410
     assert server.stored() == {}
     await hook.until("failed")
     assert hook.kinds() == ["pre-create", "post-create", "pre-finish", "failed"]
@@ -242,7 +242,7 @@ async def test_upload_without_bytes_is_asked_for_too(server: TusServer, hook: As
     path = await server.create(headers={"Upload-Defer-Length": "1"})
     answer = await server.patch(path, 0, b"", headers={"Upload-Length": "0"})
     assert answer.status == 400
-    assert (await server.head(path)).status == 404
+    assert (await server.head(path)).status == 410
 
 
 async def test_head_waits_for_no_hook(start: Start, hook: Asked) -> None:
@@ -282,7 +282,7 @@ async def test_final_upload_is_asked_for_with_its_parts(server: TusServer, hook:
         2,
     )
     if answer.status == 201:  # the hook took longer than the answer waits
-        assert (await server.head(answer.headers["Location"])).status == 404
+        assert (await server.head(answer.headers["Location"])).status == 410
     else:
         assert answer.status == 400
     assert len(server.stored()) == 2

@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness import OCTETS, TUS, Answer, TusServer
 from tests.protocol.guarded import GUARDS, Guarded, Headers
-from tests.protocol.test_concatenation import PARTIAL
+from tests.protocol.test_concatenation import PARTIAL, until_joined
 from tusd_py.auth.identity import Scope
 
 MISSING = "/files/" + "0" * 32
@@ -138,6 +138,7 @@ async def test_parts_of_others_cannot_be_joined(guarded: Guarded) -> None:
         assert [answer.status for answer in answers] == [400, 400]
         assert [code_of(answer) for answer in answers] == ["invalid_part", "invalid_part"]
     whole = await server.create(None, {"Upload-Concat": f"final;{own}", **bob})
+    await until_joined(server, whole, bob)
     assert (await server.get(whole, bob)).body == b"world"
     assert (await server.get(whole, alice)).status == 404
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 
 import pytest
 
-from tests.harness import OCTETS, Answer, TusServer
+from tests.harness import OCTETS, PATIENCE, Answer, TusServer
 
 PARTIAL = {"Upload-Concat": "partial"}
 
@@ -27,9 +28,11 @@ async def joined(server: TusServer, *urls: str, **headers: str) -> str:
     return answer.headers["Location"]
 
 
-async def until_joined(server: TusServer, path: str) -> Answer:
-    async with asyncio.timeout(5):
-        while "Upload-Offset" not in (answer := await server.head(path)).headers:
+async def until_joined(
+    server: TusServer, path: str, headers: Mapping[str, str] | None = None
+) -> Answer:
+    async with asyncio.timeout(PATIENCE):
+        while "Upload-Offset" not in (answer := await server.head(path, headers)).headers:
             await asyncio.sleep(0.01)
     return answer
 

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from tests.harness import OCTETS, TusServer, run_server
+from tests.protocol.test_concatenation import until_joined
 
 CREATION = {"Upload-Length": "5"}
 LIMIT = pytest.mark.settings(max_open_uploads_per_address=2)
@@ -73,6 +74,7 @@ async def test_partial_uploads_count(server: TusServer) -> None:
     for part in parts:
         assert (await server.patch(part, 0, b"hello")).status == 204
     final = await server.create(headers={"Upload-Concat": f"final;{' '.join(parts)}"})
+    await until_joined(server, final)
     assert (await server.get(final)).body == b"hellohello"
 
 

@@ -19,7 +19,7 @@ MODULES = sorted(ROOT.rglob("*.py"), key=str)
 #: opens what no server could.
 INTERFACES = {
     *("locks.locker", "storage.data_store", "state.state_store", "state.outbox"),
-    "hooks.hook",
+    *("hooks.hook", "content.check", "storage.publisher"),
 }
 #: What a layer may import of this project, by the beginning of the name.
 LAYERS = {
@@ -35,6 +35,9 @@ LAYERS = {
     "config": ("config", "auth.tokens"),
     "auth": ("errors", "auth"),
     "locks.locker": ("errors", "protocol", "events"),
+    "content.check": ("errors", "protocol"),
+    "content": ("errors", "protocol", "content"),
+    "storage.publisher": ("errors", "protocol"),
     "storage.data_store": ("errors", "protocol", "events"),
     "state.state_store": ("errors", "protocol", "events"),
     "state.outbox": ("protocol", "hooks.hook"),
@@ -62,6 +65,7 @@ LAYERS = {
     "telling": ("config", "hooks", "state.outbox"),
     "backends": (
         *("telling", "hooks.hook"),
+        "content",
         "errors",
         "auth",
         "config",

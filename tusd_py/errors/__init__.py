@@ -24,6 +24,7 @@ from tusd_py.errors.error import (
     TusError,
 )
 from tusd_py.errors.parts import (
+    CheckUnavailable,
     DataDirectoryError,
     HookUnavailable,
     RefusedByHook,
@@ -35,6 +36,7 @@ from tusd_py.errors.parts import (
 )
 from tusd_py.errors.refusals import (
     ChecksumMismatch,
+    ContentRefused,
     ExpectationFailed,
     FinalUploadImmutable,
     InvalidBody,
@@ -51,8 +53,11 @@ from tusd_py.errors.refusals import (
     UnsupportedTransferCoding,
     UnsupportedVersion,
     UploadGone,
+    UploadMoved,
     UploadNotFound,
     UploadTooLarge,
+    UploadUnchecked,
+    WasRejected,
 )
 from tusd_py.errors.transfers import (
     Disconnected,
@@ -67,7 +72,9 @@ from tusd_py.errors.transfers import (
 __all__ = [
     "AccessRefused",
     "AuthUnavailable",
+    "CheckUnavailable",
     "ChecksumMismatch",
+    "ContentRefused",
     "DataDirectoryError",
     "Disconnected",
     "Displaced",
@@ -108,6 +115,9 @@ __all__ = [
     "UnsupportedTransferCoding",
     "UnsupportedVersion",
     "UploadGone",
+    "UploadMoved",
     "UploadNotFound",
     "UploadTooLarge",
+    "UploadUnchecked",
+    "WasRejected",
 ]

@@ -26,4 +26,5 @@ class TusError(Exception):
 class ProtocolError(TusError):
     """A rule of tus or HTTP forbids this request as it stands."""
 
-    status: ClassVar[int] = HTTPStatus.BAD_REQUEST
+    #: What the client is answered.
+    status: int = HTTPStatus.BAD_REQUEST

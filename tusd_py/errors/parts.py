@@ -36,6 +36,21 @@ class DataDirectoryError(TusError):
     code = "data_directory_error"
 
 
+class CheckUnavailable(TusError):
+    """
+    A check cannot say at the moment whether an upload may stay: it is asked again later.
+
+    Attributes:
+        reason: What failed, for operators alone.
+    """
+
+    code = "check_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("This upload cannot be checked at the moment: that is tried again soon.")
+        self.reason = reason
+
+
 class HookUnavailable(TusError):
     """
     A hook could not be told or asked, or its answer cannot be used.

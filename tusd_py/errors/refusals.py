@@ -92,6 +92,51 @@ class UploadGone(ProtocolError):
         super().__init__("The upload has expired: create a new one.")
 
 
+class WasRejected(ProtocolError):
+    """A hook or a check did not want the upload as it was; nothing is left of it."""
+
+    code = "upload_rejected"
+    status = HTTPStatus.GONE
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The upload was rejected: {reason}")
+
+
+class UploadUnchecked(ProtocolError):
+    """Every byte came; whether the upload may stay is not decided yet."""
+
+    code = "upload_unchecked"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("The upload is still being checked: try again in a moment.")
+
+
+class UploadMoved(ProtocolError):
+    """The upload is finished, and its bytes were handed over to whoever wanted them."""
+
+    code = "upload_moved"
+    status = HTTPStatus.GONE
+
+    def __init__(self) -> None:
+        super().__init__("The file was handed over: it is not read here any longer.")
+
+
+class ContentRefused(ProtocolError):
+    """
+    The server does not take such files: by their name, type, size or content.
+
+    Attributes:
+        status: What the client is answered.
+    """
+
+    code = "content_refused"
+
+    def __init__(self, message: str, status: int = HTTPStatus.UNPROCESSABLE_ENTITY) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class UnsupportedVersion(ProtocolError):
     """Tus-Resumable is missing or names a version this server does not speak."""
 

@@ -55,7 +55,7 @@ def describe_upload(upload: Upload) -> Reply:
     said it. "MUST prevent ... caching the response by adding the Cache-Control: no-store".
     """
     headers = {"Cache-Control": "no-store"} | _expires(upload)
-    if not upload.is_final or upload.is_finished:
+    if not upload.is_final or upload.is_complete:
         headers[names.UPLOAD_OFFSET] = str(upload.offset)
     if upload.length is not None:
         headers[names.UPLOAD_LENGTH] = str(upload.length)

@@ -14,11 +14,12 @@ from tusd_py.errors import (
     PartUnfinished,
     UploadGone,
     UploadTooLarge,
+    WasRejected,
 )
 from tusd_py.protocol.extensions import Extension, Policy
 from tusd_py.protocol.headers import UPLOAD_LENGTH
 from tusd_py.protocol.requests import Append, Create, Payload
-from tusd_py.protocol.upload import MAX_LENGTH, Upload
+from tusd_py.protocol.upload import MAX_LENGTH, Upload, UploadState
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,11 @@ def check_living(upload: Upload, now: float) -> None:
     be used if the Server is keeping track of expired uploads" (Expiration).
 
     Raises:
+        WasRejected: It was rejected.
         UploadGone: It has expired.
     """
+    if upload.state is UploadState.REJECTED:
+        raise WasRejected(upload.rejection or "it is not wanted.")
     if upload.has_expired(now):
         raise UploadGone
 

@@ -21,8 +21,15 @@ class UploadState(StrEnum):
 
     OPEN = "open"
     CONCATENATING = "concatenating"  # a final upload that waits for its parts or their copying
+    CHECKING = "checking"  # every byte is there; it is still to be checked, or published
     FINISHED = "finished"
+    MOVED = "moved"  # finished, and its bytes were moved to where they are published
     EXPIRED = "expired"  # a tombstone: the bytes are gone, the id still answers 410
+    REJECTED = "rejected"  # another one: a hook or a check did not want it as it is
+
+
+_FINISHED = (UploadState.FINISHED, UploadState.MOVED)
+_TOMBSTONES = (UploadState.EXPIRED, UploadState.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,12 @@ class Upload:
         created_at: Seconds since the epoch, like every time here.
         touched_at: When its offset last moved.
         expires_at: When it may be removed; None for never.
-        finished_at: When its last byte was committed.
+        finished_at: When it was finished.
         epoch: The fencing number of the hold that last moved it; older holds are refused.
         address: Where it was created from, while it is unfinished and uploads are counted by
             address; else None.
+        path: Where it is published, below the directory for that; None while nobody said.
+        rejection: Why it was rejected; else None.
     """
 
     id: str
@@ -62,6 +71,8 @@ class Upload:
     finished_at: float | None = None
     epoch: int = 0
     address: str | None = None
+    path: str | None = None
+    rejection: str | None = None
 
     @property
     def is_partial(self) -> bool:
@@ -74,9 +85,24 @@ class Upload:
         return self.concat is not None and not self.is_partial
 
     @property
+    def is_complete(self) -> bool:
+        """Tell whether every byte came, and nothing was found against it so far."""
+        return self.state is UploadState.CHECKING or self.is_finished
+
+    @property
     def is_finished(self) -> bool:
-        """Tell whether every byte is there."""
-        return self.state is UploadState.FINISHED
+        """Tell whether every byte came, and it is what it was to become."""
+        return self.state in _FINISHED
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Tell whether nothing is left of it but its id."""
+        return self.state in _TOMBSTONES
+
+    @property
+    def has_data(self) -> bool:
+        """Tell whether its bytes, as many as came, are in the data store."""
+        return not self.is_tombstone and self.state is not UploadState.MOVED
 
     def has_expired(self, now: float) -> bool:
         """Tell whether the upload's time is over, whether or not its bytes are removed yet."""

@@ -116,6 +116,13 @@ def m003_outbox(db: Database) -> None:
     )
 
 
+@migrations()
+def m004_verdicts(db: Database) -> None:
+    """Keep where an upload is published, and why one was rejected."""
+    db.execute("ALTER TABLE upload ADD COLUMN path TEXT")
+    db.execute("ALTER TABLE upload ADD COLUMN rejection TEXT")
+
+
 def known_steps() -> set[str]:
     """Return the names of all steps there are."""
     with closing(sqlite3.connect(":memory:")) as empty:

@@ -7,7 +7,7 @@ from tusd_py.protocol.upload import Upload, UploadState
 
 COLUMNS = (
     'id, owner, length, "offset", metadata, concat, state,'
-    " created_at, touched_at, expires_at, finished_at, epoch, address"
+    " created_at, touched_at, expires_at, finished_at, epoch, address, path, rejection"
 )
 #: A place for each of their values.
 PLACES = ", ".join("?" * len(COLUMNS.split(",")))
@@ -42,6 +42,8 @@ def to_row(upload: Upload) -> Row:
         to_milliseconds(upload.finished_at),
         upload.epoch,
         upload.address,
+        upload.path,
+        upload.rejection,
     )
 
 
@@ -53,7 +55,8 @@ def to_part_rows(upload: Upload) -> list[Row]:
 def to_upload(row: Row, parts: Sequence[str] = ()) -> Upload:
     """Return the upload that a row of `COLUMNS` and its *parts* describe."""
     (upload_id, owner, length, offset, metadata, concat, state) = row[:7]
-    (created_at, touched_at, expires_at, finished_at, epoch, address) = row[7:]
+    (created_at, touched_at, expires_at, finished_at, epoch) = row[7:12]
+    (address, path, rejection) = row[12:]
     return Upload(
         id=upload_id,
         owner=owner,
@@ -69,4 +72,6 @@ def to_upload(row: Row, parts: Sequence[str] = ()) -> Upload:
         finished_at=to_seconds(finished_at),
         epoch=epoch,
         address=address,
+        path=path,
+        rejection=rejection,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from tusd_py.errors import DataDirectoryError, ProtocolError
 from tusd_py.protocol.concatenation import parse_concat
-from tusd_py.protocol.upload import MAX_LENGTH, Upload, UploadState, is_upload_id
+from tusd_py.protocol.upload import MAX_LENGTH, Upload, is_upload_id
 from tusd_py.state.migrations import known_steps
 from tusd_py.state.rows import COLUMNS, INSERT_PART, PLACES, to_part_rows, to_row, to_upload
 from tusd_py.state.sqlite import SqliteStore
@@ -250,13 +250,14 @@ def _sensible(row: Sequence[Any]) -> Upload | None:
 
 def _adds_up(upload: Upload) -> bool:
     # SQLite's columns hold what they are given, whatever their types say.
-    texts: Sequence[Any] = (upload.id, upload.owner, upload.metadata or "", upload.address or "")
+    said = (upload.metadata, upload.address, upload.path, upload.rejection)
+    texts: Sequence[Any] = (upload.id, upload.owner, *(text or "" for text in said))
     numbers: Sequence[Any] = (upload.length or 0, upload.offset, upload.epoch)
     if not all(isinstance(text, str) for text in texts) or not is_upload_id(upload.id):
         return False
     if not all(isinstance(number, int) and number >= 0 for number in numbers):
         return False
-    if upload.state is UploadState.FINISHED:
+    if upload.is_complete:
         return upload.offset == upload.length
     return upload.offset <= (MAX_LENGTH if upload.length is None else upload.length)
 

@@ -19,7 +19,8 @@ class Advance:
         length: The length of the whole, or None while it is deferred.
         epoch: The fencing number of the writer's hold.
         now: Seconds since the epoch.
-        expires_at: When it expires if it is not finished by this.
+        expires_at: When it expires if it is not complete by this.
+        checks: Whether it still has to be checked, or published, once it is complete.
     """
 
     upload_id: str
@@ -29,24 +30,37 @@ class Advance:
     epoch: int
     now: float
     expires_at: float | None
+    checks: bool = False
 
     @property
-    def finishes(self) -> bool:
+    def completes(self) -> bool:
         """Tell whether this was the last byte."""
         return self.to_offset == self.length
 
+    @property
+    def state(self) -> UploadState:
+        """Return where the upload stands by this."""
+        if not self.completes:
+            return UploadState.OPEN
+        return UploadState.CHECKING if self.checks else UploadState.FINISHED
+
+    @property
+    def finished_at(self) -> float | None:
+        """Return when it is finished, if it is by this."""
+        return self.now if self.state is UploadState.FINISHED else None
+
     def applied_to(self, upload: Upload) -> Upload:
         """Return what `StateStore.advance` makes of an upload that is where this begins."""
-        keeps = self.finishes and upload.concat is None
+        keeps = self.completes and upload.concat is None
         return replace(
             upload,
             offset=self.to_offset,
             length=self.length,
             epoch=self.epoch,
             touched_at=self.now,
-            state=UploadState.FINISHED if self.finishes else UploadState.OPEN,
-            finished_at=self.now if self.finishes else None,
-            address=None if self.finishes else upload.address,
+            state=self.state,
+            finished_at=self.finished_at,
+            address=None if self.completes else upload.address,
             expires_at=None if keeps else self.expires_at,
         )
 
@@ -83,9 +97,9 @@ class StateStore(Protocol):
 
     async def advance(self, change: Advance) -> Upload:
         """
-        Commit an offset, and finish the upload where it is the last.
+        Commit an offset, and finish the upload, or let it be checked, where it is the last.
 
-        A finished upload expires no more, unless it is a partial, and its address is forgotten.
+        A complete upload expires no more, unless it is a partial, and its address is forgotten.
 
         Raises:
             Displaced: The upload is no longer where the writer found it: a newer hold moved it,
@@ -93,8 +107,36 @@ class StateStore(Protocol):
         """
         ...
 
-    async def finish_final(self, upload_id: str, length: int, now: float) -> Upload | None:
-        """Finish a final upload whose parts are joined; None where it is gone meanwhile."""
+    async def finish_final(
+        self, upload_id: str, length: int, now: float, *, checks: bool = False
+    ) -> Upload | None:
+        """
+        Finish a final upload whose parts are joined, or let it be checked where *checks* says so.
+
+        Returns None where it is gone meanwhile.
+        """
+        ...
+
+    async def finish(
+        self, upload_id: str, now: float, *, path: str | None = None, moved: bool = False
+    ) -> Upload | None:
+        """
+        Finish an upload that was checked and published; None where it is gone meanwhile.
+
+        Args:
+            upload_id: Which.
+            now: Seconds since the epoch.
+            path: Where it is published, if it is.
+            moved: Whether its bytes are there alone from now on.
+        """
+        ...
+
+    async def reject(self, upload_id: str, reason: str, now: float) -> Upload | None:
+        """
+        Make an upload that is not finished a tombstone, which tells the *reason*.
+
+        Returns None where it is gone meanwhile, or finished.
+        """
         ...
 
     async def rewind(self, upload_id: str, offset: int) -> None:
@@ -109,12 +151,12 @@ class StateStore(Protocol):
         """
         ...
 
-    async def remove(self, upload_id: str, *, rejected: bool = False) -> bool:
-        """Forget the upload, which nobody wants or a hook *rejected*; tell whether it was known."""
+    async def remove(self, upload_id: str) -> bool:
+        """Forget the upload, which nobody wants; tell whether it was known."""
         ...
 
     async def forget_tombstones(self, expired_before: float) -> int:
-        """Forget uploads that expired before then; return how many."""
+        """Forget uploads that expired, or were rejected, before then; return how many."""
         ...
 
     async def count_tombstones(self, expired_before: float) -> int:
@@ -123,6 +165,10 @@ class StateStore(Protocol):
 
     async def due(self, now: float, limit: int) -> list[Upload]:
         """Return up to *limit* uploads that `expire` would make tombstones."""
+        ...
+
+    async def checking(self) -> list[Upload]:
+        """Return all complete uploads that are not finished yet, the oldest first."""
         ...
 
     async def unfinished_finals(self) -> list[Upload]:

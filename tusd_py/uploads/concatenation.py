@@ -1,12 +1,11 @@
 """Builds a final upload from its partials."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tusd_py.errors import LockTimeout, RefusedByHook, StorageError, TusError
-from tusd_py.events import Listener, UploadFinished, UploadRejected
+from tusd_py.errors import LockTimeout, RefusedByHook, StorageError
+from tusd_py.events import Listener, UploadFinished
 from tusd_py.hooks.hook import OPEN_GATE, Gate, Point
 from tusd_py.locks.locker import Locker
 from tusd_py.protocol.extensions import Policy
@@ -14,8 +13,9 @@ from tusd_py.protocol.rules import check_size, decide_final, total_length
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import JoinableStore
-
-log = logging.getLogger(__name__)
+from tusd_py.uploads.background import Background, Task
+from tusd_py.uploads.ending import Ending
+from tusd_py.uploads.finishing import Finishing
 
 #: How many seconds a creation waits for its parts to be joined before it answers without.
 _ANSWER_WITHIN = 0.03
@@ -49,7 +49,7 @@ class Concatenation:
     The parts stay as they are until they expire: a client whose connection broke may ask again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it joins, by name
         self,
         *,
         data: JoinableStore,
@@ -58,6 +58,8 @@ class Concatenation:
         policy: Policy,
         clock: Callable[[], float],
         listener: Listener,
+        ending: Ending,
+        finishing: Finishing,
         gate: Gate = OPEN_GATE,
     ) -> None:
         self._gate = gate
@@ -67,7 +69,9 @@ class Concatenation:
         self._policy = policy
         self._clock = clock
         self._tell = listener
-        self._joining: dict[str, asyncio.Task[Upload | None]] = {}
+        self._ending = ending
+        self._finishing = finishing
+        self._joining = Background("A final upload could not be joined")
 
     async def decide(self, part_ids: tuple[str, ...], owner: str) -> int | None:
         """Return the length of the final upload asked for; raises what `decide_final` does."""
@@ -98,6 +102,7 @@ class Concatenation:
 
         Raises:
             StorageError, StateError: The joining failed at once; the upload is not finished.
+            RefusedByHook, ContentRefused: It is rejected.
         """
         joining = await self._join(final)
         if joining is None:
@@ -105,7 +110,7 @@ class Concatenation:
         await asyncio.wait([joining], timeout=_ANSWER_WITHIN)
         if joining.done():
             return joining.result() or final
-        joining.add_done_callback(_report)
+        self._joining.leave(joining)
         return final
 
     async def part_finished(self, part: Upload) -> None:
@@ -163,35 +168,27 @@ class Concatenation:
 
     async def close(self) -> None:
         """Wait for the joining that is under way; the rest is resumed at the next start."""
-        await asyncio.gather(*self._joining.values(), return_exceptions=True)
+        await self._joining.close()
 
     async def _find(self, part_ids: tuple[str, ...]) -> _Parts:
         """Return the parts whose bytes are there: while a final upload needs them, they stay."""
         found = await self._state.find_all(part_ids)
-        return _Parts(
-            [None if part and part.state is UploadState.EXPIRED else part for part in found]
-        )
+        return _Parts([None if part and part.is_tombstone else part for part in found])
 
     async def _resume(self, final: Upload) -> bool:
         joining = await self._join(final)
         if joining is not None:
-            joining.add_done_callback(_report)
+            self._joining.leave(joining)
         return joining is not None
 
-    async def _join(self, final: Upload) -> "asyncio.Task[Upload | None] | None":
+    async def _join(self, final: Upload) -> Task | None:
         """Begin the joining of *final*, or find it under way; None where it is not possible."""
         if final.state is not UploadState.CONCATENATING or final.has_expired(self._clock()):
             return None
         parts = (await self._find(final.parts)).finished
-        return None if parts is None else self._start(final, parts)
-
-    def _start(self, final: Upload, parts: list[Upload]) -> "asyncio.Task[Upload | None]":
-        task = self._joining.get(final.id)
-        if task is None:
-            task = asyncio.create_task(self._join_once(final, parts))
-            self._joining[final.id] = task
-            task.add_done_callback(lambda _: self._joining.pop(final.id, None))
-        return task
+        if parts is None:
+            return None
+        return self._joining.start(final.id, lambda: self._join_once(final, parts))
 
     async def _join_once(self, final: Upload, parts: list[Upload]) -> Upload | None:
         # Not the hold of the upload itself: its clients ask how far it is meanwhile.
@@ -209,35 +206,27 @@ class Concatenation:
         await self._data.concatenate(final.id, [(part.id, part.offset) for part in parts])
         if self._gate.asks(Point.PRE_FINISH):
             await self._ask_to_finish(replace(current, length=length, offset=length))
-        finished = await self._state.finish_final(final.id, length, self._clock())
-        if finished is None:
+        joined = await self._state.finish_final(
+            final.id, length, self._clock(), checks=self._finishing.awaits(final)
+        )
+        if joined is None:
             await self._data.remove(final.id)  # it was terminated, or expired, meanwhile
-        else:
-            if final.length is None:
-                await self._data.bear_witness(finished)
-            self._tell(UploadFinished(finished))
-        return finished
+            return None
+        if final.length is None:
+            await self._data.bear_witness(joined)
+        if joined.state is UploadState.CHECKING:
+            return await self._finishing.begin(joined)
+        self._tell(UploadFinished(joined))
+        return joined
 
     async def _ask_to_finish(self, final: Upload) -> None:
         try:
             await self._gate.finish(final)
-        except RefusedByHook:
-            if await self._state.remove(final.id, rejected=True):
-                self._tell(UploadRejected(final))
-            await self._data.remove(final.id)
+        except RefusedByHook as refused:
+            await self._ending.reject(final, refused.message)
             raise
 
 
 def new_final(template: Upload, length: int | None, parts: tuple[str, ...]) -> Upload:
     """Return *template* as a final upload of *parts* that waits for being joined."""
     return replace(template, length=length, parts=parts, state=UploadState.CONCATENATING)
-
-
-def _report(task: "asyncio.Task[Upload | None]") -> None:
-    if task.cancelled():
-        return
-    error = task.exception()
-    if isinstance(error, TusError):
-        log.error("A final upload could not be joined and is tried again later: %s", error.message)
-    elif error is not None:
-        log.error("A final upload could not be joined.", exc_info=error)

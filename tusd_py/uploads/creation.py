@@ -1,8 +1,10 @@
 """Makes uploads: all of one durably, or nothing of it at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tusd_py.errors import (
+    ContentRefused,
     Disconnected,
     IdleTimeout,
     InvalidBody,
@@ -23,8 +25,10 @@ from tusd_py.storage.data_store import DataStore
 from tusd_py.uploads.admission import Admission
 from tusd_py.uploads.asking import check_free
 from tusd_py.uploads.buffers import SMALL
+from tusd_py.uploads.completion import Completion
 from tusd_py.uploads.concatenation import Concatenation, new_final
 from tusd_py.uploads.ending import Ending
+from tusd_py.uploads.finishing import Finishing
 from tusd_py.uploads.writer import Body, Writer
 
 #: Ends of a first chunk after which the client never learns the upload's URL.
@@ -44,6 +48,8 @@ class Creation:
         admission: Admission,
         concatenation: Concatenation,
         ending: Ending,
+        completion: Completion,
+        finishing: Finishing,
         policy: Policy,
         clock: Callable[[], float],
         new_id: Callable[[], str],
@@ -57,6 +63,8 @@ class Creation:
         self._admission = admission
         self._concatenation = concatenation
         self._ending = ending
+        self._completion = completion
+        self._finishing = finishing
         self._policy = policy
         self._clock = clock
         self._new_id = new_id
@@ -72,17 +80,16 @@ class Creation:
             return await self._create_final(await self._gate.create(draft))
         upload = await self._gate.create(self._draft(request, owner, address))
         await check_free(upload, self._gate, self._state)
-        if upload.is_finished:
+        if upload.is_complete:
             await self._gate.finish(upload)
+            upload = self._awaiting(upload)
         if request.payload is not None and self._comes_at_once(request.payload):
             upload = await self._create_with(upload, request.payload, body)
         else:
             await self._allocate(upload)
             if request.payload is not None:
                 upload = await self._write_first(upload, request.payload, body)
-        if upload.is_finished:
-            await self._ending.finish(upload)
-        return upload
+        return await self._completion.complete(upload) if upload.is_complete else upload
 
     def _draft(self, request: Create, owner: str, address: str | None) -> Upload:
         """Return the upload asked for; one of no bytes is finished as soon as it is there."""
@@ -104,6 +111,12 @@ class Creation:
             finished_at=now if finished else None,
             address=address if counts else None,
         )
+
+    def _awaiting(self, upload: Upload) -> Upload:
+        """Return an upload of no bytes as it begins where there is more before it than those."""
+        if not self._finishing.awaits(upload):
+            return upload
+        return replace(upload, state=UploadState.CHECKING, finished_at=None)
 
     async def _allocate(self, upload: Upload) -> None:
         """Make data and state, in this order: a crash in between leaves empty data, no promise."""
@@ -127,7 +140,7 @@ class Creation:
             chunk = first_chunk(upload, payload, self._policy)
             created = await self._writer.write_new(upload, chunk, body, hold)
         self._tell(UploadCreated(upload))
-        if not created.is_finished:
+        if not created.is_complete:
             self._tell(UploadAdvanced(created))
         return created
 
@@ -140,12 +153,15 @@ class Creation:
             if isinstance(written.ended, _IN_VAIN):
                 # The client never learns the URL, so nobody could ever resume here.
                 raise written.ended
-        except TusError as error:
-            await self._ending.remove(upload, rejected=isinstance(error, RefusedByHook))
+        except RefusedByHook as refused:
+            await self._ending.reject(upload, refused.message)
+            raise
+        except TusError:
+            await self._ending.remove(upload)
             raise
         # Cut short by the server's own wish, the upload is still right: the client learns its
         # URL and its offset, and goes on from there.
-        if not written.upload.is_finished:
+        if not written.upload.is_complete:
             self._tell(UploadAdvanced(written.upload))
         return written.upload
 
@@ -157,6 +173,8 @@ class Creation:
         await self._allocate(upload)
         try:
             return await self._concatenation.begin(upload)
+        except (RefusedByHook, ContentRefused):
+            raise  # and it is rejected
         except TusError:
             await self._ending.remove(upload)
             raise

@@ -1,47 +1,53 @@
-"""Says what is done when an upload ends: with its last byte, or by being removed."""
+"""Says what is done when an upload goes: wanted by somebody, or unwanted by the server."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from tusd_py.errors import StateFull
-from tusd_py.events import Listener, UploadFinished, UploadRejected, UploadTerminated
+from tusd_py.events import Listener, UploadRejected, UploadTerminated
 from tusd_py.protocol.upload import Upload
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import DataStore
-from tusd_py.uploads.concatenation import Concatenation
+
+_T = TypeVar("_T")
 
 
 class Ending:
-    """Ends uploads, and tells *listener*."""
+    """Removes uploads, and tells *listener*; a crash leaves data that the sweeper finds."""
 
     def __init__(
         self,
         *,
         state: StateStore,
         data: DataStore,
-        concatenation: Concatenation,
+        clock: Callable[[], float],
         listener: Listener,
     ) -> None:
         self._state = state
         self._data = data
-        self._concatenation = concatenation
+        self._clock = clock
         self._tell = listener
 
-    async def finish(self, upload: Upload) -> None:
-        """Tell of an upload whose last byte was committed, and join what waited for it."""
-        self._tell(UploadFinished(upload))
-        if upload.is_partial:
-            await self._concatenation.part_finished(upload)
-
-    async def remove(self, upload: Upload, *, rejected: bool = False) -> None:
-        """
-        Forget the upload, and then remove its bytes.
-
-        A crash in between leaves data without an owner, which the sweeper finds.
-        """
-        try:
-            known = await self._state.remove(upload.id, rejected=rejected)
-        except StateFull:
-            # Even this commit finds no room; the data makes some.
-            await self._data.remove(upload.id)
-            known = await self._state.remove(upload.id, rejected=rejected)
-        if known:
-            self._tell(UploadRejected(upload) if rejected else UploadTerminated(upload))
+    async def remove(self, upload: Upload) -> None:
+        """Forget the upload, and then remove its bytes."""
+        if await self._making_room(upload, lambda: self._state.remove(upload.id)):
+            self._tell(UploadTerminated(upload))
         await self._data.remove(upload.id)
+
+    async def reject(self, upload: Upload, reason: str) -> None:
+        """Let nothing of the upload stay but its id and the *reason*, which clients may read."""
+        now = self._clock()
+        rejected = await self._making_room(
+            upload, lambda: self._state.reject(upload.id, reason, now)
+        )
+        if rejected is not None:
+            self._tell(UploadRejected(rejected))
+            await self._data.remove(upload.id)
+
+    async def _making_room(self, upload: Upload, commit: Callable[[], Awaitable[_T]]) -> _T:
+        """Commit; where even that finds no room on the disk, the upload's bytes make some."""
+        try:
+            return await commit()
+        except StateFull:
+            await self._data.remove(upload.id)
+            return await commit()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tusd_py.events import Listener, UploadExpired
-from tusd_py.protocol.upload import Upload, UploadState
+from tusd_py.protocol.upload import Upload
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import DataStore, StoredData
 
@@ -144,7 +144,7 @@ class Sweeper:
         orphans = [
             stored
             for stored, owner in zip(batch, owners, strict=True)
-            if owner is None or owner.state is UploadState.EXPIRED
+            if owner is None or not owner.has_data
         ]
         for orphan in orphans:
             if not dry_run:

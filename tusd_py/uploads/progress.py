@@ -17,6 +17,7 @@ class End(StrEnum):
     FINISHED = "finished"
     TERMINATED = "terminated"
     EXPIRED = "expired"
+    REJECTED = "rejected"
     FAILED = "failed"  # its data is damaged or gone, or that of a part which it is made of
 
 
@@ -52,6 +53,7 @@ class Progress:
         state: Where it stands: an `UploadState`, or its `End`.
         is_held: Whether somebody may be writing at the moment.
         end: How it ended; None while it goes on.
+        reason: Why it was rejected; else None.
     """
 
     offset: int = 0
@@ -62,6 +64,7 @@ class Progress:
     state: str = UploadState.OPEN
     is_held: bool = False
     end: End | None = None
+    reason: str | None = None
 
 
 class Gauge:
@@ -89,6 +92,7 @@ class Gauge:
                 state=sight.end or End.TERMINATED,
                 is_held=False,
                 end=sight.end or End.TERMINATED,
+                reason=sight.upload.rejection if sight.upload is not None else None,
             )
         upload = sight.upload
         received = self._received(upload, sight)
@@ -135,7 +139,7 @@ class Gauge:
 
 
 def _seconds_left(upload: Upload, received: int, rate: int | None) -> float | None:
-    if upload.is_finished:
+    if upload.is_complete:
         return 0.0
     if upload.length is None or not rate:
         return None

@@ -52,12 +52,12 @@ async def hold_against_data(upload: Upload, state: StateStore, data: DataStore) 
         UploadNotFound: Its data is gone, or was finished and is not whole: the client has to
             begin anew. `tusd-py verify` tells the operator.
     """
-    if upload.state is UploadState.CONCATENATING:
-        return upload  # it has no offset before it is joined
+    if upload.state in (UploadState.CONCATENATING, UploadState.MOVED):
+        return upload  # it has no data yet, or no longer
     size = await data.size(upload.id)
     if size is not None and size >= upload.offset:
         return upload
-    if size is None or upload.is_finished:
+    if size is None or upload.is_complete:
         log.error("Upload %s has %s bytes of %d.", upload.id, size or "no", upload.offset)
         raise UploadNotFound
     log.error("Upload %s has %d bytes of %d: set back to them.", upload.id, size, upload.offset)
@@ -73,7 +73,7 @@ async def hold_before_chunk(upload: Upload, state: StateStore, data: DataStore) 
         StorageError: Its data is gone. Clients take a 404 on PATCH for the end; so they get to ask
             with HEAD, and the 404 that they get there makes them begin anew.
     """
-    if upload.offset == 0 or upload.is_finished:
+    if upload.offset == 0 or upload.is_complete:
         return upload
     try:
         return await hold_against_data(upload, state, data)

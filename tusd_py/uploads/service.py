@@ -9,7 +9,9 @@ from tusd_py.errors import (
     StateError,
     StorageError,
     TusError,
+    UploadMoved,
     UploadNotFound,
+    UploadUnchecked,
 )
 from tusd_py.events import (
     Listener,
@@ -28,10 +30,12 @@ from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import DataStore
 from tusd_py.uploads.admission import Admission
+from tusd_py.uploads.completion import Completion
 from tusd_py.uploads.concatenation import Concatenation
 from tusd_py.uploads.creation import Creation
 from tusd_py.uploads.ending import Ending
 from tusd_py.uploads.expiration import Sweeper, SweepReport
+from tusd_py.uploads.finishing import Finishing
 from tusd_py.uploads.progress import Progress
 from tusd_py.uploads.recovery import cut_off_refused, hold_against_data, hold_before_chunk
 from tusd_py.uploads.watching import Watching
@@ -56,6 +60,8 @@ class UploadService:
         locks: Locker,
         writer: Writer,
         admission: Admission,
+        ending: Ending,
+        finishing: Finishing,
         concatenation: Concatenation,
         sweeper: Sweeper,
         policy: Policy,
@@ -73,8 +79,9 @@ class UploadService:
         self._admission = admission
         self._concatenation = concatenation
         self._sweeper = sweeper
-        self._ending = Ending(
-            state=state, data=data, concatenation=concatenation, listener=listener
+        self._ending = ending
+        self._completion = Completion(
+            concatenation=concatenation, finishing=finishing, listener=listener
         )
         self._creation = Creation(
             state=state,
@@ -83,7 +90,9 @@ class UploadService:
             writer=writer,
             admission=admission,
             concatenation=concatenation,
-            ending=self._ending,
+            ending=ending,
+            completion=self._completion,
+            finishing=finishing,
             policy=policy,
             clock=clock,
             new_id=new_id,
@@ -112,6 +121,7 @@ class UploadService:
             InvalidPart, PartUnfinished: The final upload's parts are not right.
             RefusedByHook, HookUnavailable: It may not be created, or finished by this, as hooks
                 have it; or nobody can say.
+            ContentRefused: Such files are not taken.
             ProtocolError, TransferEnded: What `append` raises for the first chunk.
         """
         return await self._creation.create(request, owner, body, address)
@@ -130,7 +140,7 @@ class UploadService:
             UploadTooLarge: The body goes past the end; nothing past it was kept.
             TransferEnded: The body broke off, or another request took over.
             LockTimeout: Whoever holds the upload did not let go.
-            RefusedByHook: It may not be finished so, and is removed.
+            RefusedByHook, ContentRefused: It may not be finished so, and is rejected.
             HookUnavailable: Nobody can say whether it may be; all but its last byte is kept.
         """
         async with self._hold(request.upload_id, owner) as (hold, found):
@@ -140,11 +150,11 @@ class UploadService:
                 if upload.length is None and request.payload.length != 0:
                     await self._admission.admit(request.payload.length or 0)
                 written = await self._write(upload, chunk, body, hold)
-        await self._after_write(upload, written)
+        after = await self._after_write(upload, written)
         if written.ended is not None:
             with _expiring(written.upload):
                 raise written.ended
-        return written.upload
+        return after
 
     async def inspect(self, upload_id: str, owner: str) -> Upload:
         """
@@ -184,6 +194,8 @@ class UploadService:
 
         Raises:
             UploadNotFound: It is not there, not finished, or only a part.
+            UploadUnchecked: Nobody may read it yet.
+            UploadMoved: Its bytes are elsewhere by now.
             StorageError: Its data is damaged: rather no bytes than too few.
         """
         return await self._readable(await self._find(upload_id, owner))
@@ -256,17 +268,19 @@ class UploadService:
             with suppress(StorageError, StateError):
                 await cut_off_refused(upload, self._state, self.data)
             raise
-        except RefusedByHook:
-            await self._ending.remove(upload, rejected=True)
+        except RefusedByHook as refused:
+            await self._ending.reject(upload, refused.message)
             raise
 
-    async def _after_write(self, before: Upload, written: Written) -> None:
-        if before.length != written.upload.length:
-            await self.data.bear_witness(written.upload)
-        if written.upload.is_finished and not before.is_finished:
-            await self._ending.finish(written.upload)
-        elif written.upload.offset > before.offset:
-            self._tell(UploadAdvanced(written.upload))
+    async def _after_write(self, before: Upload, written: Written) -> Upload:
+        after = written.upload
+        if before.length != after.length:
+            await self.data.bear_witness(after)
+        if after.is_complete and not before.is_complete:
+            return await self._completion.complete(after)
+        if after.offset > before.offset:
+            self._tell(UploadAdvanced(after))
+        return after
 
     @asynccontextmanager
     async def _hold(self, upload_id: str, owner: str) -> AsyncIterator[tuple[Hold, Upload]]:
@@ -279,6 +293,10 @@ class UploadService:
             yield hold, await self._find(upload_id, owner)
 
     async def _readable(self, upload: Upload) -> Upload:
+        if upload.state is UploadState.CHECKING:
+            raise UploadUnchecked
+        if upload.state is UploadState.MOVED:
+            raise UploadMoved
         if not upload.is_finished or upload.is_partial:
             raise UploadNotFound
         if await self.data.size(upload.id) != upload.offset:

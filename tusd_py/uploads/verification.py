@@ -200,11 +200,11 @@ def judge(row: Upload | None, evidence: Evidence | None, *, unborn_since: float)
     Empty data that was made after *unborn_since* may get its upload yet.
     """
     if evidence is None:
-        if row is None or row.state is UploadState.EXPIRED:
+        if row is None or not row.has_data:
             return None
         return _finding("upload_without_data", row.id, f"has no data; {_stand(row)}")
-    if evidence.size is None or (row is not None and row.state is UploadState.EXPIRED):
-        return None  # its fault is told by itself; a tombstone's data is for the sweeper
+    if evidence.size is None or (row is not None and not row.has_data):
+        return None  # its fault is told by itself; what nobody needs is for the sweeper
     if row is None:
         under_way = evidence.size == 0 and evidence.modified_at > unborn_since
         message = f"has {evidence.size} bytes that no upload owns"
@@ -216,9 +216,9 @@ def _judge_both(row: Upload, evidence: Evidence, size: int) -> Finding | None:
     if complaint := _inconsistency(row):
         return _finding("upload_inconsistent", row.id, complaint)
     if size < row.offset:
-        code = "data_too_short" if row.is_finished else "offset_beyond_data"
+        code = "data_too_short" if row.is_complete else "offset_beyond_data"
         return _finding(code, row.id, f"has {size} bytes; {_stand(row)}")
-    if row.is_finished and size > row.offset:
+    if row.is_complete and size > row.offset:
         return _finding("data_too_long", row.id, f"has {size} bytes; {_stand(row)}")
     if evidence.witness is not None and (names := _differences(row, evidence.witness)):
         message = f"has another {', '.join(names)} beside its data than in the state"
@@ -228,13 +228,13 @@ def _judge_both(row: Upload, evidence: Evidence, size: int) -> Finding | None:
 
 def judge_final(final: Upload, parts: list[Upload | None]) -> Finding | None:
     """Say what is wrong between a final upload and its parts, if anything."""
-    known = [part for part in parts if part and part.state is not UploadState.EXPIRED]
+    known = [part for part in parts if part and not part.is_tombstone]
     missing = len(parts) - len(known)
     if final.state is UploadState.CONCATENATING and missing:
         return _finding("final_without_parts", final.id, f"waits for {missing} parts that are gone")
     lengths = [part.length or 0 for part in known if part.is_finished]
     all_known = len(lengths) == len(parts) > 0
-    if final.is_finished and all_known and sum(lengths) != final.length:
+    if final.is_complete and all_known and sum(lengths) != final.length:
         message = f"has {final.length} bytes, and its parts {sum(lengths)} together"
         return _finding("upload_inconsistent", final.id, message)
     return None
@@ -242,8 +242,8 @@ def judge_final(final: Upload, parts: list[Upload | None]) -> Finding | None:
 
 def _inconsistency(row: Upload) -> str:
     """Say what no server can have written, if anything."""
-    if row.is_finished and row.offset != row.length:
-        return f"is finished, but {_stand(row)}"
+    if row.is_complete and row.offset != row.length:
+        return f"is complete, but {_stand(row)}"
     if row.length is not None and row.offset > row.length:
         return f"went past its end: {_stand(row)}"
     if row.is_final and row.state is UploadState.OPEN:

@@ -13,7 +13,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
-from tusd_py.errors import ServerStopping, StateError, StorageError, UploadGone, UploadNotFound
+from tusd_py.errors import (
+    ServerStopping,
+    StateError,
+    StorageError,
+    UploadGone,
+    UploadNotFound,
+    WasRejected,
+)
 from tusd_py.locks.locker import Locker
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
@@ -93,8 +100,12 @@ class Watching:
         upload = await self._state.find(upload_id)
         if upload is None:
             return Sight(None, end=End.TERMINATED)
+        if upload.state is UploadState.REJECTED:
+            return Sight(upload, end=End.REJECTED)
         if upload.has_expired(self._clock()):
             return Sight(upload, end=End.EXPIRED)
+        if upload.state is UploadState.MOVED:
+            return Sight(upload, upload.offset, end=End.FINISHED)
         if upload.state is UploadState.CONCATENATING:
             gathered = await self._concatenation.gathered(upload)
             return Sight(gathered, end=End.FAILED if gathered is None else None)
@@ -103,7 +114,7 @@ class Watching:
     async def _hold_against_data(self, upload: Upload) -> Sight:
         is_held = self._locks.is_held(upload.id)
         size = await self._data.size(upload.id)
-        if size is None or (upload.is_finished and size < upload.offset):
+        if size is None or (upload.is_complete and size < upload.offset):
             return Sight(upload, end=End.FAILED)
         if upload.is_finished:
             return Sight(upload, size, end=End.FINISHED)
@@ -193,6 +204,8 @@ class _Watch:
 
 def _check(first: Progress) -> None:
     """Refuse to watch what another verb would refuse."""
+    if first.end is End.REJECTED:
+        raise WasRejected(first.reason or "")
     if first.end is End.EXPIRED:
         raise UploadGone
     if first.end in (End.TERMINATED, End.FAILED):

@@ -75,9 +75,21 @@ class Written:
 
 
 class Writer:
-    """Writes chunks: the bytes first, then, once they are durable, the offset."""
+    """
+    Writes chunks: the bytes first, then, once they are durable, the offset.
 
-    def __init__(
+    Args:
+        data: Where they go.
+        state: What counts them.
+        buffers: Lends what they pass through.
+        policy: What the server offers.
+        checkpoints: How much of a long body may go uncommitted.
+        clock: Returns seconds since the epoch.
+        gate: Is asked before the last byte counts.
+        awaits: Tells whether there is more before an upload than its last byte.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts it joins, by name
         self,
         *,
         data: DataStore,
@@ -87,8 +99,10 @@ class Writer:
         checkpoints: Checkpoints,
         clock: Callable[[], float],
         gate: Gate = OPEN_GATE,
+        awaits: Callable[[Upload], bool] = lambda _: False,
     ) -> None:
         self._gate = gate
+        self._awaits = awaits
         self._data = data
         self._state = state
         self._buffers = buffers
@@ -272,4 +286,5 @@ class Writer:
             epoch=transfer.epoch,
             now=now,
             expires_at=self._policy.expiration.expires_at(created_at, now),
+            checks=self._awaits(transfer.upload),
         )

@@ -11,7 +11,8 @@ from click.testing import Result
 
 from tests.contracts.examples import an_upload, upload_id
 from tests.contracts.test_outbox import NOW, WHOLE, first_due, opened
-from tusd_py.state.sqlite import SqliteStore, open_sqlite
+from tusd_py.state.opening import open_sqlite
+from tusd_py.state.sqlite import SqliteStore
 from tusd_py.storage.data_directory import prepare_directories
 from tusd_py.storage.layout import Layout
 

@@ -16,8 +16,9 @@ from tusd_py.hooks import post
 from tusd_py.hooks.hook import Hook, Message, Point, Reply
 from tusd_py.hooks.post import Terms, deliver_all, pause
 from tusd_py.metrics import Metrics
+from tusd_py.state.opening import open_sqlite
 from tusd_py.state.outbox import Recording
-from tusd_py.state.sqlite import SqliteStore, open_sqlite
+from tusd_py.state.sqlite import SqliteStore
 
 HOUR = 3600.0
 

@@ -44,9 +44,22 @@ def test_kind_follows_from_upload_concat(concat: str | None, partial: bool, fina
     assert (upload.is_partial, upload.is_final) == (partial, final)
 
 
-@pytest.mark.parametrize("state", UploadState)
-def test_only_a_finished_upload_is_finished(state: UploadState) -> None:
-    assert Upload(ID, state=state).is_finished is (state is UploadState.FINISHED)
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (UploadState.OPEN, {"has_data"}),
+        (UploadState.CONCATENATING, {"has_data"}),
+        (UploadState.CHECKING, {"has_data", "is_complete"}),
+        (UploadState.FINISHED, {"has_data", "is_complete", "is_finished"}),
+        (UploadState.MOVED, {"is_complete", "is_finished"}),
+        (UploadState.EXPIRED, {"is_tombstone"}),
+        (UploadState.REJECTED, {"is_tombstone"}),
+    ],
+)
+def test_state_says_what_is_there(state: UploadState, said: set[str]) -> None:
+    upload = Upload(ID, state=state)
+    names = ("has_data", "is_complete", "is_finished", "is_tombstone")
+    assert {name for name in names if getattr(upload, name)} == said
 
 
 @pytest.mark.parametrize(

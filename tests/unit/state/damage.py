@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.contracts.examples import an_upload
 from tusd_py.protocol.upload import Upload
-from tusd_py.state.sqlite import open_sqlite
+from tusd_py.state.opening import open_sqlite
 
 PAGE = 4096
 #: The kinds of pages, by their first byte.

@@ -11,11 +11,11 @@ from tests.contracts.examples import an_upload, upload_id
 from tests.unit.state.damage import INDEX, TABLE, TABLE_INNER, UPLOADS, garble, pages
 from tusd_py.errors import DataDirectoryError, StateError
 from tusd_py.state import salvage as salvaging
+from tusd_py.state.opening import open_sqlite
 from tusd_py.state.salvage import (
     examine,
     open_to_read,
 )
-from tusd_py.state.sqlite import open_sqlite
 
 
 def test_sound_file_is_found_sound_and_not_changed(state_file: Path) -> None:

@@ -25,6 +25,7 @@ from tests.unit.state.damage import (
     pages,
 )
 from tusd_py.protocol.upload import Upload, UploadState
+from tusd_py.state.opening import open_sqlite
 from tusd_py.state.salvage import (
     count_dangling_parts,
     examine,
@@ -33,7 +34,6 @@ from tusd_py.state.salvage import (
     remove_dangling_parts,
     salvage,
 )
-from tusd_py.state.sqlite import open_sqlite
 
 
 def salvaged(path: Path, directory: Path) -> dict[str, Upload]:

@@ -12,8 +12,9 @@ import pytest
 
 from tests.contracts.examples import THEN, WEEK, a_final, an_upload, upload_id
 from tusd_py.errors import DataDirectoryError, StateError
-from tusd_py.state import first_look, sqlite
-from tusd_py.state.sqlite import SqliteStore, open_sqlite
+from tusd_py.state import first_look, opening, statements
+from tusd_py.state.opening import open_sqlite
+from tusd_py.state.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def test_readers_do_not_wait_for_a_writer(path: Path, state: SqliteStore) 
 async def test_writer_waits_for_another_process_but_not_for_ever(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(opening, "_BUSY_TIMEOUT", 0.1)
     state = await open_sqlite(path, strict=True)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -176,15 +177,19 @@ async def test_many_may_open_a_new_file_at_once(path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "values"),
     [
-        (sqlite._FIND, ("x",)),
-        (sqlite._FIND_PARTS, ("x",)),
-        (sqlite._DUE, (0, 1)),
-        (sqlite._UNFINISHED_FINALS, ()),
-        (sqlite._FINALS_OF, ("x",)),
-        (sqlite._NAMED, ("00", "00g")),
+        (statements.FIND, ("x",)),
+        (statements.FIND_PARTS, ("x",)),
+        (statements.DUE, (0, 1)),
+        (statements.UNFINISHED_FINALS, ()),
+        (statements.FINALS_OF, ("x",)),
+        (statements.NAMED, ("00", "00g")),
+        (statements.CHECKING, ()),
         ("SELECT max(epoch) FROM upload", ()),
     ],
-    ids=["find", "parts", "due", "unfinished-finals", "finals-of", "named", "highest-epoch"],
+    ids=[
+        *("find", "parts", "due", "unfinished-finals", "finals-of", "named", "checking"),
+        "highest-epoch",
+    ],
 )
 async def test_frequent_questions_are_answered_by_an_index(
     state: SqliteStore, statement: str, values: tuple[object, ...]

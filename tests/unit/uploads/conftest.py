@@ -1,7 +1,7 @@
 """The upload service as the server builds it, on stores that are watched."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 
 from tests.contracts.examples import THEN, upload_id
 from tests.unit.uploads.fakes import Journal, ScriptedBody, WatchedState, WatchedStore
+from tusd_py.content.check import Check
 from tusd_py.events import Event
 from tusd_py.locks.memory import MemoryLocker
 from tusd_py.protocol.concatenation import parse_concat
@@ -18,13 +19,16 @@ from tusd_py.protocol.expiration import Expiration
 from tusd_py.protocol.extensions import Policy
 from tusd_py.protocol.requests import Append, Create, Payload
 from tusd_py.protocol.upload import Upload
-from tusd_py.state.sqlite import open_sqlite
+from tusd_py.state.opening import open_sqlite
 from tusd_py.state.state_store import StateStore
+from tusd_py.storage.publisher import Publisher
 from tusd_py.uploads import concatenation as concatenation_module
 from tusd_py.uploads.admission import Admission
 from tusd_py.uploads.buffers import LARGE, BufferPool
 from tusd_py.uploads.concatenation import Concatenation
+from tusd_py.uploads.ending import Ending
 from tusd_py.uploads.expiration import Retention, Sweeper
+from tusd_py.uploads.finishing import Finishing
 from tusd_py.uploads.service import UploadService
 from tusd_py.uploads.transfer import Checkpoints
 from tusd_py.uploads.writer import Writer
@@ -58,6 +62,7 @@ class World:
     data: WatchedStore
     locks: MemoryLocker
     writer: Writer
+    finishing: Finishing
     concatenation: Concatenation
     sweeper: Sweeper
     service: UploadService
@@ -118,6 +123,8 @@ async def make_world(
     capacity: int | None = None,
     reserve: int = 0,
     lock_timeout: float = 5.0,
+    checks: Sequence[Check] = (),
+    publisher: Publisher | None = None,
 ) -> AsyncIterator[World]:
     """Build the service on a memory store of *capacity* and a state file in *directory*."""
     journal: Journal = []
@@ -129,6 +136,17 @@ async def make_world(
     clock = Clock()
     epoch = await real_state.highest_epoch() + 1
     locks = MemoryLocker(new_epoch=itertools.count(epoch).__next__, timeout=lock_timeout)
+    ending = Ending(state=state, data=data, clock=clock, listener=events.append)
+    finishing = Finishing(
+        state=state,
+        data=data,
+        locks=locks,
+        ending=ending,
+        clock=clock,
+        listener=events.append,
+        checks=checks,
+        publisher=publisher,
+    )
     concatenation = Concatenation(
         data=data,
         state=state,
@@ -136,6 +154,8 @@ async def make_world(
         policy=policy,
         clock=clock,
         listener=events.append,
+        ending=ending,
+        finishing=finishing,
     )
     sweeper = Sweeper(
         state=state,
@@ -151,6 +171,7 @@ async def make_world(
         policy=policy,
         checkpoints=checkpoints,
         clock=clock,
+        awaits=finishing.awaits,
     )
     numbers = itertools.count(1)
     service = UploadService(
@@ -159,6 +180,8 @@ async def make_world(
         locks=locks,
         writer=writer,
         admission=Admission(data, reserve=reserve),
+        ending=ending,
+        finishing=finishing,
         concatenation=concatenation,
         sweeper=sweeper,
         policy=policy,
@@ -174,6 +197,7 @@ async def make_world(
             data,
             locks,
             writer,
+            finishing,
             concatenation,
             sweeper,
             service,
@@ -183,6 +207,7 @@ async def make_world(
         )
     finally:
         await concatenation.close()
+        await finishing.close()
         await data.close()
         await real_state.close()
 

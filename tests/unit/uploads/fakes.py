@@ -211,21 +211,23 @@ class WatchedState:
             counted = content[: change.to_offset]
             assert len(counted) == change.to_offset, "an offset without bytes"
             assert durable[: change.to_offset] == counted, "an offset before its bytes are durable"
-            assert not change.finishes or content == counted, "bytes past the end"
+            assert not change.completes or content == counted, "bytes past the end"
         self._data.journal.append(("advance", change.upload_id, change.to_offset))
         return await self._state.advance(change)
 
-    async def finish_final(self, upload_id: str, length: int, now: float) -> Upload | None:
+    async def finish_final(
+        self, upload_id: str, length: int, now: float, *, checks: bool = False
+    ) -> Upload | None:
         self.fail("finish_final")
         durable = self._data.durable.get(upload_id)
         assert durable is None or len(durable) == length, "a final before its bytes"
         self._data.journal.append(("finish_final", upload_id, length))
-        return await self._state.finish_final(upload_id, length, now)
+        return await self._state.finish_final(upload_id, length, now, checks=checks)
 
-    async def remove(self, upload_id: str, *, rejected: bool = False) -> bool:
+    async def remove(self, upload_id: str) -> bool:
         self.fail("forget")
         self._data.journal.append(("forget", upload_id, 0))
-        return await self._state.remove(upload_id, rejected=rejected)
+        return await self._state.remove(upload_id)
 
 
 def failing(
