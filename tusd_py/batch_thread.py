@@ -102,7 +102,7 @@ class BatchThread(Generic[_C]):
             for start in range(0, len(calls), self._limit):
                 batch = calls[start : start + self._limit]
                 self._execute(batch)
-                _report(batch)
+                report(batch)
         self._close()
 
     def _take(self) -> tuple[list[Call[_C, Any]], bool]:
@@ -117,7 +117,7 @@ class BatchThread(Generic[_C]):
         return calls, True
 
 
-def _report(batch: Sequence[Call[Any, Any]]) -> None:
+def report(batch: Sequence[Call[Any, Any]]) -> None:
     """Wake up those who wait, with one call into each event loop."""
     for loop in {call.outcome.get_loop() for call in batch}:
         mine = [call for call in batch if call.outcome.get_loop() is loop]

@@ -136,6 +136,17 @@ async def test_what_is_not_there_cannot_be_used_and_is_not_made(
     assert await store.size(A) is None
 
 
+async def test_writes_that_are_asked_for_together_are_done_in_order(store: JoinableStore) -> None:
+    pieces = [
+        bytes([number]) * size for number, size in enumerate((200_000, 10, 300_000, 7, 70_000))
+    ]
+    await store.allocate(A, None)
+    async with store.open(A) as data:
+        for _ in range(5):  # all over the same bytes: the last one counts
+            await asyncio.gather(*(data.write(0, memoryview(piece)) for piece in pieces))
+            assert await data.read(0, 400_000) == pieces[4] + pieces[2][70_000:]
+
+
 async def test_write_that_flushes_leaves_nothing_to_flush(store: JoinableStore) -> None:
     await store.allocate(A, 10)
     async with store.open(A) as data:

@@ -25,6 +25,9 @@ class Data(Protocol):
         """
         Write all of *data* at *offset*; not durable before `flush`, which *flush* asks for too.
 
+        May be called again before it is over: what is asked for later is done later, and a write
+        after one that failed fails as well, so that no gap is left.
+
         Raises:
             StorageFull: There is no room.
             StorageError: The write failed.

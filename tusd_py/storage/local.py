@@ -1,5 +1,6 @@
 """Keeps each upload in one preallocated file."""
 
+import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -17,6 +18,7 @@ from tusd_py.storage.layout import Layout
 from tusd_py.storage.open_file import NewFile, OpenFile
 from tusd_py.storage.threads import DataThreads, Flush
 from tusd_py.storage.witness import bear_witness
+from tusd_py.to_the_end import to_the_end
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: The longest write that only copies; a longer one keeps a processor busy for a while.
@@ -41,17 +43,25 @@ class LocalData(Data):
         self._file = file
         self._threads = threads
         self._strict = strict
+        self._line = threads.in_order()
+        self._order = asyncio.Lock()
+        self._failed: OSError | None = None
 
     async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
         flush = flush and self._strict
         with _failures():
-            if len(data) > _QUICK:
-                await self._threads.run(self._write, offset, data, flush=flush)
-            elif flush:
-                write = partial(self._begin_write, offset, data)
-                await self._threads.write_durable_bytes(write)
-            else:
-                await self._threads.run_quick(self._file.write, offset, data)
+            async with self._order:
+                if len(data) <= _QUICK and not self._line.is_busy:
+                    await self._write_few(offset, data, flush=flush)
+                    return
+                written = self._line.submit(partial(self._write, offset, data, flush=flush))
+            await to_the_end(written)
+
+    async def _write_few(self, offset: int, data: memoryview, *, flush: bool) -> None:
+        if flush:
+            await self._threads.write_durable_bytes(partial(self._begin_write, offset, data))
+        else:
+            await self._threads.run_quick(self._file.write, offset, data)
 
     async def read(self, offset: int, size: int) -> bytes:
         with _failures():
@@ -60,12 +70,18 @@ class LocalData(Data):
     async def flush(self, *, end: int | None = None) -> None:
         if self._strict or end is not None:
             with _failures():
-                await self._threads.run(self._flush, end)
+                await to_the_end(self._line.submit(partial(self._flush, end)))
 
     def _write(self, offset: int, data: memoryview, *, flush: bool) -> None:
-        self._file.write(offset, data)
-        if flush:
-            self._file.flush()
+        if self._failed is not None:
+            raise self._failed  # a gap would be before it
+        try:
+            self._file.write(offset, data)
+            if flush:
+                self._file.flush()
+        except OSError as error:
+            self._failed = error
+            raise
 
     def _begin_write(self, offset: int, data: memoryview) -> Flush:
         self._file.write(offset, data)
@@ -228,11 +244,11 @@ class LocalStore(DataStore, Concatenates, HasFiles):
         return 0
 
     def _concatenate(self, path: Path, parts: list[tuple[Path, int]]) -> None:
-        target = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        target = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             offset = 0
             for source_path, length in parts:
-                source = os.open(source_path, os.O_RDONLY | os.O_CLOEXEC)
+                source = os.open(source_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
                 try:
                     syscalls.copy_range(source, target, offset, length)
                 finally:

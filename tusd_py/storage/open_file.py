@@ -33,14 +33,16 @@ class OpenFile:
     def open(self) -> int:
         """Return the descriptor, opening the file if that was not done before."""
         if self._fd is None:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         return self._fd
 
     def write(self, offset: int, data: memoryview) -> None:
         """Write all of *data* at *offset*."""
         fd = self.open()
-        if self._direct and len(data) >= DIRECT_FROM and offset % mmap.PAGESIZE == 0:
-            written = self._write_direct(offset, data)
+        if self._direct and len(data) >= DIRECT_FROM:
+            head = -offset % mmap.PAGESIZE  # the rest of a page that was begun
+            syscalls.write_all(fd, offset, data[:head])
+            written = head + self._write_direct(offset + head, data[head:])
             offset += written
             data = data[written:]
         syscalls.write_all(fd, offset, data)
@@ -69,7 +71,7 @@ class OpenFile:
         pages = len(data) - len(data) % mmap.PAGESIZE
         try:
             if self._direct_fd is None:
-                flags = os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC
+                flags = os.O_WRONLY | os.O_DIRECT | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._direct_fd = os.open(self._path, flags)
             # A short write ends anywhere; the rest, unaligned perhaps, goes the other way.
             return os.pwrite(self._direct_fd, data[:pages], offset)

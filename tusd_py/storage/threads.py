@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from tusd_py.batch_thread import BatchThread, Call
+from tusd_py.storage.in_order import InOrder
 from tusd_py.to_the_end import to_the_end
 
 _P = ParamSpec("_P")
@@ -58,6 +59,10 @@ class DataThreads:
         """Run what may take long."""
         loop = asyncio.get_running_loop()
         return await to_the_end(loop.run_in_executor(self._pool, lambda: call(*args, **kwargs)))
+
+    def in_order(self) -> InOrder:
+        """Return a line of its own for what may take long."""
+        return InOrder(self._pool)
 
     async def run_quick(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run what does not wait for the disk."""

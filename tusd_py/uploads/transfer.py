@@ -3,7 +3,8 @@
 import asyncio
 import mmap
 import time
-from collections.abc import Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from tusd_py.errors import StorageError, StorageFull
@@ -46,7 +47,10 @@ class Transfer:
         self.received = chunk.offset
         self.written = chunk.offset
         self._flushed = chunk.offset
-        self._storing: asyncio.Task[None] | None = None
+        self._sent = chunk.offset
+        self._writing: deque[asyncio.Task[None]] = deque()
+        self._checkpoint: asyncio.Task[None] | None = None
+        self._hashing = asyncio.Lock()
         self._began_at = self._committed_at = time.monotonic()
         checksum = chunk.payload.checksum
         self.hasher: Hasher | None = None if checksum is None else checksum.hasher()
@@ -66,28 +70,48 @@ class Transfer:
         """Tell whether all that the request announced was received."""
         return self.received - self.chunk.offset == self.chunk.payload.length
 
-    def step(self, size: int) -> int:
+    def window(self, buffer: memoryview) -> memoryview:
         """
-        Return how many bytes to take into a buffer of *size* bytes.
+        Return the part of *buffer*, which begins on a page, that takes the next bytes.
 
-        All pieces but the first and the last begin and end on a page, as direct I/O asks for.
+        They lie in their pages of memory as they will in those of the file, as direct I/O asks
+        for; all pieces but the last end with a page.
         """
-        return min(self.room, size - self.received % mmap.PAGESIZE)
+        return buffer[self.received % mmap.PAGESIZE :][: self.room]
 
-    def begin(self, storing: Coroutine[None, None, None]) -> None:
-        """Let *storing* run beside what comes next."""
-        self._storing = asyncio.create_task(storing)
+    def begin(self, data: memoryview, *, flush: bool, then: Callable[[], None]) -> None:
+        """Do what `write` does, and call *then*, beside what comes next."""
+        earlier = self._writing[-1] if self._writing else None
+        storing = self._store(self._place(data), data, flush=flush, earlier=earlier)
+        self._writing.append(asyncio.create_task(_do_then(storing, then)))
 
-    async def settle(self) -> None:
-        """Wait for what `begin` began; raises what it raised."""
-        storing, self._storing = self._storing, None
-        if storing is not None:
-            await storing
+    async def settle(self, *, but: int = 0) -> None:
+        """Wait for what `begin` began, but for the last *but*; raises what it raised."""
+        while len(self._writing) > but:
+            await self._writing[0]
+            self._writing.popleft()
+
+    def begin_checkpoint(self, commit: Callable[[int], Coroutine[None, None, None]]) -> None:
+        """
+        Let *commit* take all that was written by now, beside the next writes.
+
+        Raises:
+            TusError: What the checkpoint before raised.
+        """
+        if self._checkpoint is not None:
+            self._checkpoint.result()
+        self._checkpoint = asyncio.create_task(commit(self.written))
+
+    async def settle_checkpoint(self) -> None:
+        """Wait for the commit on the way; raises what it raised."""
+        if self._checkpoint is not None:
+            await self._checkpoint
 
     async def abandon(self) -> None:
-        """Wait likewise, where another failure matters more: the buffer is still in use."""
-        if self._storing is not None:
-            await asyncio.gather(self._storing, return_exceptions=True)
+        """Wait for all of that, where another failure matters more: buffers are still in use."""
+        running = [*self._writing, *([self._checkpoint] if self._checkpoint else [])]
+        if running:
+            await asyncio.gather(*running, return_exceptions=True)
 
     @property
     def must_be_whole(self) -> bool:
@@ -109,6 +133,8 @@ class Transfer:
         """
         if self.must_be_whole or self.written == self.chunk.limit:
             return False
+        if self._checkpoint is not None and not self._checkpoint.done():
+            return False
         if self.written - self.upload.offset >= checkpoints.every_bytes:
             return True
         return time.monotonic() - self._committed_at >= checkpoints.every_seconds
@@ -119,29 +145,48 @@ class Transfer:
         self._committed_at = time.monotonic()
 
     async def write(self, data: memoryview, *, flush: bool) -> None:
-        """Write *data* where the last piece ended, hashing it at the same time."""
-        writing = self.data.write(self.written, data, flush=flush)
+        """Write *data* after what was to be written before, hashing it at the same time."""
+        await self._store(self._place(data), data, flush=flush, earlier=None)
+
+    def _place(self, data: memoryview) -> int:
+        """Return the offset of *data*, which is to be written next."""
+        offset = self._sent
+        self._sent += len(data)
+        return offset
+
+    async def _store(
+        self, offset: int, data: memoryview, *, flush: bool, earlier: "asyncio.Task[None] | None"
+    ) -> None:
+        """Write *data*; it counts once *earlier* does."""
+        writing = self.data.write(offset, data, flush=flush)
         try:
             if self.hasher is None:
                 await writing
             else:
-                await asyncio.gather(writing, asyncio.to_thread(self.hasher.update, data))
+                await asyncio.gather(writing, self._hash(self.hasher, data))
         except StorageFull as full:
             if flush:
                 raise  # perhaps the flush failed, and then no later one can be trusted
             raise OutOfRoom(full) from full
+        if earlier is not None:
+            await earlier
         self.written += len(data)
         if flush:
             self._flushed = self.written
 
+    async def _hash(self, hasher: Hasher, data: memoryview) -> None:
+        async with self._hashing:  # in the order of the bytes
+            await asyncio.to_thread(hasher.update, data)
+
     async def flush(self) -> None:
-        """Make what was written durable."""
+        """Make what was written by now durable."""
+        written = self.written
         if self.chunk.length != self.upload.length:
             # Refused chunks may have left bytes past what is the end from now on.
             await self.data.flush(end=self.chunk.length)
-        elif self.written > self._flushed:
+        elif written > self._flushed:
             await self.data.flush()
-        self._flushed = self.written
+        self._flushed = max(self._flushed, written)
 
     async def hash_written(self, checksum: Checksum) -> Hasher:
         """Read back what was written and hash it: the algorithm was not known before."""
@@ -155,3 +200,8 @@ class Transfer:
             await asyncio.to_thread(hasher.update, memoryview(piece))
             position += len(piece)
         return hasher
+
+
+async def _do_then(work: Coroutine[None, None, None], then: Callable[[], None]) -> None:
+    await work
+    then()

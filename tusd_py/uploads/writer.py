@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from tusd_py.errors import (
@@ -169,12 +170,20 @@ class Writer:
         """Store what comes; return why it ended early, or None at the body's proper end."""
         with self._buffers.lease(transfer.chunk.payload.length) as lease:
             try:
-                ended = await self._pump(lease, transfer, body, hold)
-                await transfer.settle()
-            except OutOfRoom as stop:
-                return stop.full
+                ended = await self._pump_all(lease, transfer, body, hold)
+                await transfer.settle_checkpoint()
             finally:
                 await transfer.abandon()
+        return ended
+
+    async def _pump_all(
+        self, lease: Lease, transfer: Transfer, body: Body, hold: Hold
+    ) -> TusError | None:
+        try:
+            ended = await self._pump(lease, transfer, body, hold)
+            await transfer.settle()
+        except OutOfRoom as stop:
+            return stop.full
         return ended
 
     async def _pump(
@@ -183,17 +192,12 @@ class Writer:
         """Fill one buffer from the network while the other is on its way to the disk."""
         try:
             while transfer.room > 0:
-                view = lease.next()[: transfer.step(lease.size)]
+                view = transfer.window(lease.next())
                 count = await body.read_into(view, patience=self._patience(transfer, hold))
-                await transfer.settle()
                 if count == 0:
                     return None
                 transfer.received += count
-                if lease.is_double:
-                    transfer.begin(self._store(transfer, view[:count]))
-                else:
-                    # A chunk of one piece is flushed by the call that writes it.
-                    await self._store(transfer, view[:count], flush=transfer.is_complete)
+                await self._store(lease, transfer, view[:count])
                 if count == len(view):
                     lease.grow()
             if await body.read_into(memoryview(bytearray(1)), patience=0):
@@ -210,11 +214,20 @@ class Writer:
             return min(seconds, _SHOW_WITHIN)
         return seconds
 
-    async def _store(self, transfer: Transfer, data: memoryview, *, flush: bool = False) -> None:
-        """Write *data*, and commit if it is time for that."""
-        await transfer.write(data, flush=flush)
-        if transfer.is_due(self._checkpoints):
-            await self._commit(transfer)
+    async def _store(self, lease: Lease, transfer: Transfer, data: memoryview) -> None:
+        """Have *data* written, and return once the buffer whose turn it is next is free."""
+        flush = transfer.is_complete  # by the call that writes it: one change of threads less
+
+        def commit_if_due() -> None:
+            if transfer.is_due(self._checkpoints):
+                transfer.begin_checkpoint(partial(self._checkpoint, transfer))
+
+        if lease.is_double:
+            transfer.begin(data, flush=flush, then=commit_if_due)
+            await transfer.settle(but=1)
+        else:
+            await transfer.write(data, flush=flush)
+            commit_if_due()
 
     async def _verify(self, transfer: Transfer, trailer: str | None) -> None:
         payload = transfer.chunk.payload
@@ -271,6 +284,11 @@ class Writer:
             return
         await transfer.flush()
         await self._advance(transfer, transfer.written)
+
+    async def _checkpoint(self, transfer: Transfer, written: int) -> None:
+        """Do the same up to *written* while more is on its way."""
+        await transfer.flush()
+        await self._advance(transfer, written)
 
     async def _advance(self, transfer: Transfer, to_offset: int) -> None:
         transfer.committed(await self._state.advance(self._change(transfer, to_offset)))

@@ -56,6 +56,30 @@ async def test_kernels_words_become_ours_and_no_path_comes_through(
     assert isinstance(failed.value.__cause__, OSError)
 
 
+async def test_what_is_written_after_a_write_that_failed_fails_too(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would leave a gap, and the size of the file would say that there is none."""
+    await store.allocate(A, None)
+    real, asked = os.pwrite, list[int]()
+
+    def fail_first(fd: int, data: memoryview, offset: int) -> int:
+        asked.append(offset)
+        if len(asked) == 1:
+            raise OSError(errno.ENOSPC, "full")
+        return real(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", fail_first)
+    piece = memoryview(bytes(100_000))
+    async with store.open(A) as data:
+        writes = [data.write(len(piece) * number, piece) for number in range(3)]
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [StorageFull] * 3
+        await data.flush()
+    assert asked == [0]
+    assert await store.size(A) == 0
+
+
 @pytest.mark.parametrize(("code", "error"), FAILURES)
 async def test_flush_that_fails_is_no_success(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, code: int, error: type[StorageError]

@@ -1,6 +1,7 @@
 """Long writes may bypass the page cache, and the file holds the same bytes either way."""
 
 import errno
+import fcntl
 import mmap
 import os
 import random
@@ -43,6 +44,30 @@ def test_file_holds_what_was_written(
         file.flush()
         assert file.read(offset, size) == SENT[shift : shift + size]
     assert path.read_bytes() == bytes(offset) + SENT[shift : shift + size]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 100, PAGE - 1, PAGE])
+def test_all_whole_pages_bypass_the_page_cache_wherever_a_chunk_begins(
+    path: Path, aligned: memoryview, monkeypatch: pytest.MonkeyPatch, offset: int
+) -> None:
+    real, through = os.pwrite, list[tuple[int, int]]()
+
+    def note(fd: int, data: memoryview, at: int) -> int:
+        if not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
+            through.append((at, len(data)))
+        return real(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", note)
+    size = DIRECT_FROM + PAGE + 17
+    with (
+        closing(OpenFile(path, direct=True)) as file,
+        # As the writer has it: in its page of memory as in that of the file.
+        aligned[offset % PAGE : offset % PAGE + size] as data,
+    ):
+        file.write(offset, data)
+        assert file.read(offset, size) == data
+    assert all(length < PAGE for _, length in through)
+    assert len(through) <= 2
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.EOPNOTSUPP])

@@ -100,10 +100,11 @@ class WatchedData(Data):
     async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
         self._store.note("write", self._id, offset)
         await self._data.write(offset, data)
-        self._pending.append((offset, bytes(data)))
+        content = bytes(data)
+        self._pending.append((offset, content))
         for _ in range(5):  # the disk takes its time
             await asyncio.sleep(0)
-        assert self._pending[-1][1] == data, "the buffer was filled anew while it was written"
+        assert content == data, "the buffer was filled anew while it was written"
         if flush:
             await self.flush()
 
