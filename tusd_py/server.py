@@ -141,7 +141,12 @@ def _new_app(settings: Settings) -> web.Application:
     if settings.metrics:
         add_metrics(app, open_metrics(enabled=True))
     if settings.page:
-        add_page(app, base_path=settings.base_path, downloads=_downloads(settings))
+        add_page(
+            app,
+            base_path=settings.base_path,
+            downloads=_downloads(settings),
+            needs_token=settings.auth in ("tokens", "jwt"),
+        )
     return app
 
 

@@ -1,44 +1,19 @@
 """The page at / in Chromium: what it is for works, survives, and stays within its policy."""
 
-import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import tusd_py
-from tests.browser.conftest import Play
+from tests.browser.conftest import PAGE, MakeFiles, Play
 from tests.clients.conftest import MakeFile, StartServer, require
 from tests.clients.running_server import RunningServer, ask
 from tests.proxies.nginx import find_nginx, running_nginx
 from tusd_py.web.page import PLAIN
 
-PAGE = Path(tusd_py.__file__).parent / "page"
 MIB = 2**20
 
-MakeFiles = Callable[..., list[Path]]
-
 pytestmark = pytest.mark.usefixtures("built")
-
-
-@pytest.fixture(scope="session")
-def built() -> None:
-    """The page with Uppy in it, as scripts/page builds it."""
-    require("the page with Uppy in it", (PAGE / "static" / "manifest.json").exists())
-
-
-@pytest.fixture
-def make_files(tmp_path: Path) -> MakeFiles:
-    """Make files by their names, each of so many bytes."""
-
-    def make(size: int, *names: str) -> list[Path]:
-        paths = [tmp_path / name for name in names]
-        for path in paths:
-            path.write_bytes(random.Random(path.name).randbytes(size))
-        return paths
-
-    return make
 
 
 def page_of(server: RunningServer) -> str:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from email.message import Message
 from http.client import HTTPConnection
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 CHECKOUT = Path(__file__).parents[2]
 START_SECONDS = 15
 STOP_SECONDS = 15
+_TUS = {"Tus-Resumable": "1.0.0"}
 
 
 class RunningServer:
@@ -156,12 +158,12 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def ask(method: str, url: str) -> Answer:
-    """Send one tus request without a body, on a connection of its own."""
+def ask(method: str, url: str, headers: Mapping[str, str] = _TUS, body: bytes = b"") -> Answer:
+    """Send one tus request, on a connection of its own."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc, timeout=20)
     try:
-        connection.request(method, parts.path, headers={"Tus-Resumable": "1.0.0"})
+        connection.request(method, parts.path, body or None, {**_TUS, **headers})
         answer = connection.getresponse()
         return Answer(answer.status, answer.headers, answer.read())
     finally:

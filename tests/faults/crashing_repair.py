@@ -13,9 +13,11 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.faults.deaths import came_to_its_end
 from tusd_py.config.model import Settings
 from tusd_py.repair import verify
 from tusd_py.state import salvage
@@ -54,19 +56,12 @@ def watch(steps: Steps) -> None:
         setattr(SqliteStore, name, steps.counting(getattr(SqliteStore, name)))
 
 
-def run(directory: Path, step: int) -> bool:
-    """Repair until that step in a process of its own; tell whether it came to its end."""
-    process = os.fork()
-    if process == 0:
-        watch(Steps(step))
-        settings = Settings(data_dir=directory, checkpoint_bytes=1)
-        report = asyncio.run(verify(settings, repairs=True, on_progress=lambda _: None))
-        os._exit(0 if report.is_clean else 1)
-    _, status = os.waitpid(process, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if code not in (0, -signal.SIGKILL):
-        raise SystemExit(f"step {step} ended with {code}")
-    return code == 0
+def repair(directory: Path, step: int) -> None:
+    """Repair until that step."""
+    watch(Steps(step))
+    settings = Settings(data_dir=directory, checkpoint_bytes=1)
+    report = asyncio.run(verify(settings, repairs=True, on_progress=lambda _: None))
+    assert report.is_clean
 
 
 def main() -> None:
@@ -75,7 +70,7 @@ def main() -> None:
     while not done:
         step += 1
         shutil.copytree(damaged, directory / str(step))
-        done = run(directory / str(step), step)
+        done = came_to_its_end(partial(repair, directory / str(step), step), step)
 
 
 if __name__ == "__main__":

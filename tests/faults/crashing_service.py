@@ -17,9 +17,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.faults.deaths import came_to_its_end
 from tests.unit.uploads.fakes import ScriptedBody
 from tusd_py.composition import open_service
 from tusd_py.config.model import Settings
@@ -246,25 +248,17 @@ async def work(directory: Path) -> None:
         promise("final", id=final, offset=16)
 
 
-def run(directory: Path, step: int) -> bool:
-    """Work until that step in a process of its own; tell whether the work came to its end."""
-    process = os.fork()
-    if process == 0:
-        with directory.with_suffix(".promises").open("w") as promises:
-            os.dup2(promises.fileno(), sys.stdout.fileno())
-        with watched(Power(step)):
-            asyncio.run(work(directory))
-        os._exit(0)
-    _, status = os.waitpid(process, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if code not in (0, -signal.SIGKILL):
-        raise SystemExit(f"step {step} ended with {code}")
-    return code == 0
+def run(directory: Path, step: int) -> None:
+    """Work until that step."""
+    with directory.with_suffix(".promises").open("w") as promises:
+        os.dup2(promises.fileno(), sys.stdout.fileno())
+    with watched(Power(step)):
+        asyncio.run(work(directory))
 
 
 def main() -> None:
     directory, step, stride = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    while not run(directory / str(step), step):
+    while not came_to_its_end(partial(run, directory / str(step), step), step):
         step += stride
 
 

@@ -26,7 +26,7 @@ def require_loop_devices() -> None:
         pytest.skip("root is missing: only root may mount a file system")
     programs = all(shutil.which(program) for program in _PROGRAMS)
     require("mkfs.ext4 and mount (of e2fsprogs, util-linux, mount)", programs)
-    found = subprocess.run(["losetup", "--find"], capture_output=True, check=False)  # noqa: S607
+    found = subprocess.run(["losetup", "--find"], capture_output=True, check=False)  # noqa: S607 - wherever it is
     require("a free loop device", found.returncode == 0)
 
 
@@ -105,7 +105,12 @@ def mounted_tmpfs(directory: Path, *, size: int) -> Iterator[None]:
 
 def remount_read_only(directory: Path) -> None:
     """Let nothing be written to the file system any more."""
-    _run("mount", "-o", "remount,ro", str(directory))
+    remount(directory, "ro")
+
+
+def remount(directory: Path, mode: str) -> None:
+    """Let the file system be written to (rw), or only be read (ro)."""
+    _run("mount", "-o", f"remount,{mode}", str(directory))
 
 
 def _unmount(directory: Path) -> None:

@@ -14,7 +14,14 @@ import pytest_asyncio
 
 from tests.clients.conftest import require
 from tests.harness import TusServer, run_server
-from tests.protocol.transports import Open, make_certificate, run_server_by
+from tests.protocol.transports import (
+    Open,
+    ReachedServer,
+    WatchedTakeover,
+    make_certificate,
+    run_server_by,
+    watch_takeovers,
+)
 
 #: Tests of what lies close to the event loop, which run on each that there is.
 _CLOSE_TO_THE_LOOP = {
@@ -71,6 +78,22 @@ def open_server(request: pytest.FixtureRequest, data_dir: Path) -> Open:
     tls = request.param == "tls"
     signed = request.getfixturevalue("certificate") if tls else None
     return partial(run_server_by, request.param, data_dir, signed)
+
+
+@pytest.fixture
+async def reached(
+    open_server: Open, request: pytest.FixtureRequest
+) -> AsyncIterator[ReachedServer]:
+    """The same as `server`, reached by the transport whose turn it is."""
+    marker = request.node.get_closest_marker("settings")
+    async with open_server(**(marker.kwargs if marker else {})) as running:
+        yield running
+
+
+@pytest.fixture
+def takeovers(monkeypatch: pytest.MonkeyPatch) -> list[WatchedTakeover]:
+    """Every takeover that is made."""
+    return watch_takeovers(monkeypatch)
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ async def test_a_slow_upload_is_followed_to_its_end(any_server: TusServer, watch
                 "rate": None,
                 "seconds_left": None,
                 "state": "open",
+                "reason": None,
             },
         )
         sending = asyncio.create_task(send_slowly(any_server, path))

@@ -12,6 +12,8 @@ from aiohttp import web
 
 import tusd_py
 from tests.harness import TUS, Answer, TusServer, run_server
+from tests.signing import AUDIENCE, public_pem
+from tusd_py.auth.tokens import new_token, token_line
 from tusd_py.config.model import Settings
 from tusd_py.server import add_tus_routes
 from tusd_py.web import page
@@ -176,6 +178,26 @@ async def test_the_page_knows_whether_links_lead_anywhere(
     async with run_server(data_dir, **settings) as server:
         index = await server.get("/")
         assert f'data-downloads="{said}"' in index.text
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"), [("none", ""), ("tokens", "needed"), ("jwt", "needed"), ("forward", "")]
+)
+async def test_the_page_knows_whether_a_token_is_needed(
+    data_dir: Path, tmp_path: Path, auth: str, said: str
+) -> None:
+    tokens, key = tmp_path / "tokens", tmp_path / "key.pub"
+    tokens.write_text(token_line(new_token(), "alice"))
+    key.write_text(public_pem())
+    settings: dict[str, dict[str, Any]] = {
+        "none": {},
+        "tokens": {"auth_tokens": tokens},
+        "jwt": {"jwt_key": key, "jwt_audience": AUDIENCE},
+        # It may go by cookies, which a browser sends by itself: the page asks when it is refused.
+        "forward": {"auth_url": "http://127.0.0.1:9/"},
+    }
+    async with run_server(data_dir, auth=auth, **settings[auth]) as server:
+        assert f'data-token="{said}"' in (await server.get("/")).text
 
 
 def leave_out(static: Path) -> None:

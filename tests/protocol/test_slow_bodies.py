@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.harness import OCTETS, RawConnection, TusServer, patch_head, request_head
-from tests.protocol.transports import WatchedTakeover, until, watch_takeovers
+from tests.protocol.transports import WatchedTakeover, until
 from tusd_py.storage.open_file import OpenFile
 
 CHUNKED = "Transfer-Encoding: chunked"
@@ -17,12 +17,6 @@ KINDS = ["stream", "chunks", "takeover"]
 WINDOW = 0.5
 
 pytestmark = pytest.mark.settings(min_rate=1000, min_rate_window=WINDOW, idle_timeout=20)
-
-
-@pytest.fixture(autouse=True)
-def takeovers(monkeypatch: pytest.MonkeyPatch) -> list[WatchedTakeover]:
-    """Every takeover that is made."""
-    return watch_takeovers(monkeypatch)
 
 
 async def begin(connection: RawConnection, kind: str, path: str) -> int:

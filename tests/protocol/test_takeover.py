@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness import OCTETS, RawConnection, TusServer, patch_head, request_head, run_server
 from tests.protocol.test_checksum import checksum
-from tests.protocol.transports import WatchedTakeover, until, watch_takeovers
+from tests.protocol.transports import WatchedTakeover, until
 from tusd_py.uploads.buffers import LARGE, SMALL, BufferPool
 
 EXPECT = "Expect: 100-continue"
@@ -19,12 +19,6 @@ CHUNKED = "Transfer-Encoding: chunked"
 PAGE = mmap.PAGESIZE
 #: The least that is worth it.
 LEAST = 128 * 1024
-
-
-@pytest.fixture
-def takeovers(monkeypatch: pytest.MonkeyPatch) -> list[WatchedTakeover]:
-    """Every takeover that is made."""
-    return watch_takeovers(monkeypatch)
 
 
 async def send_when_asked(connection: RawConnection, head: str, body: bytes) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 import aiohttp
 from multidict import CIMultiDictProxy
 
+from tusd_py.bounded_read import read_within
 from tusd_py.errors import AuthUnavailable
 
 #: More than any set of keys; what goes past it is a mistake or an attack.
@@ -46,19 +47,14 @@ class Outgoing:
             async with self._session.get(
                 self._url, headers=headers, allow_redirects=False
             ) as response:
-                return Reply(response.status, response.headers, await self._body(response))
+                body = await read_within(response.content.readany, _LONGEST_BODY)
         except TimeoutError as error:
             raise AuthUnavailable(f"{self._url} did not answer in time") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise AuthUnavailable(f"{self._url} cannot be asked: {error}") from error
-
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for piece in response.content.iter_any():
-            body += piece
-            if len(body) > _LONGEST_BODY:
-                raise AuthUnavailable(f"{self._url} answered more than {_LONGEST_BODY} bytes")
-        return bytes(body)
+        if body is None:
+            raise AuthUnavailable(f"{self._url} answered more than {_LONGEST_BODY} bytes")
+        return Reply(response.status, response.headers, body)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Makes a link by which anybody can download an upload until its time is over."""
+"""Makes a link by which anybody can download an upload, or send it, until its time is over."""
 
 import asyncio
 import time
@@ -11,8 +11,8 @@ from tusd_py.cli.commands import about, data_options, open_uploads
 from tusd_py.cli.output import Failure, iso_time, local_time, print_json, say
 from tusd_py.config.units import parse_duration
 from tusd_py.errors import TusError
-from tusd_py.protocol.links import sign_download
-from tusd_py.protocol.upload import Upload
+from tusd_py.protocol.links import sign_download, sign_upload
+from tusd_py.protocol.upload import Upload, UploadState
 
 if TYPE_CHECKING:
     from tusd_py.config.model import Settings
@@ -32,7 +32,11 @@ def _read_lifetime(_: click.Context, __: click.Parameter, value: str) -> float:
 @data_options
 @click.option("--base-path", metavar="PATH", help="Path below which uploads are found.")
 @click.option("--public-url", metavar="URL", help="What the link begins with, before that path.")
-@click.option("--download-keys", metavar="PATH", help="File of the keys; the first signs.")
+@click.option("--download-keys", metavar="PATH", help="File of keys; the first signs.")
+@click.option("--upload-keys", metavar="PATH", help="The same for links to send.")
+@click.option(
+    "--upload", "is_to_send", is_flag=True, help="Let its bytes be sent instead of downloaded."
+)
 @click.option(
     "--for",
     "lifetime",
@@ -47,12 +51,15 @@ def link(
     config: Path | None,
     data_dir: str | None,
     as_json: bool,
+    is_to_send: bool,
     lifetime: float,
     upload_id: str,
     **flags: str | None,
 ) -> None:
     """
     Print a link by which anybody can download a finished upload for a while.
+
+    With --upload it is one by which anybody can send what an unfinished upload lacks.
 
     Takes the settings that the server has, from the same file or environment; the options here go
     before those. Without public_url the link is a path, to put behind the server's name.
@@ -61,10 +68,12 @@ def link(
     from tusd_py.cli.serving import load  # noqa: PLC0415
 
     settings = load(config, {"data_dir": data_dir, **flags}).settings
-    key = _signing_key(settings)
-    _check_finished(asyncio.run(_find(settings, upload_id)))
+    key = _upload_key(settings) if is_to_send else _download_key(settings)
+    upload = asyncio.run(_find(settings, upload_id))
+    (_check_unfinished if is_to_send else _check_finished)(upload)
     expires_at = time.time() + lifetime
-    url = sign_download(_url_of(settings, upload_id), key, expires_at=expires_at)
+    sign = sign_upload if is_to_send else sign_download
+    url = sign(_url_of(settings, upload_id), key, expires_at=expires_at)
     if as_json:
         print_json({"url": url, "expires_at": iso_time(expires_at)})
         return
@@ -72,7 +81,7 @@ def link(
     say(f"good until {local_time(expires_at)}")
 
 
-def _signing_key(settings: "Settings") -> str:
+def _download_key(settings: "Settings") -> str:
     if not settings.downloads:
         raise Failure(
             "downloads_off", "the server serves no downloads (downloads is false); switch them on"
@@ -84,6 +93,16 @@ def _signing_key(settings: "Settings") -> str:
             "upload's URL; make a file with `openssl rand -hex 32` and name it with download_keys",
         )
     return settings.download_keys.keys[0]
+
+
+def _upload_key(settings: "Settings") -> str:
+    if settings.upload_keys is None:
+        raise Failure(
+            "no_upload_keys",
+            "there is no key to sign with, so the server takes no such links; make a file with "
+            "`openssl rand -hex 32` and name it with upload_keys",
+        )
+    return settings.upload_keys.keys[0]
 
 
 async def _find(settings: "Settings", upload_id: str) -> Upload:
@@ -107,6 +126,16 @@ def _check_finished(upload: Upload) -> None:
             f"{upload.id} is not finished ({upload.state.value}), so there is nothing to download; "
             "`tusd-py show` tells how far it is",
         )
+
+
+def _check_unfinished(upload: Upload) -> None:
+    if upload.is_final:
+        raise Failure(
+            "upload_final",
+            f"{upload.id} is made of parts and takes no bytes itself; make a link for each part",
+        )
+    if upload.state is not UploadState.OPEN:
+        raise Failure("upload_not_open", f"{upload.id} takes no more bytes ({upload.state.value})")
 
 
 def _url_of(settings: "Settings", upload_id: str) -> str:

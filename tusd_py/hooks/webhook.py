@@ -9,6 +9,7 @@ from typing import Final
 
 import aiohttp
 
+from tusd_py.bounded_read import read_within
 from tusd_py.errors import HookUnavailable
 from tusd_py.hooks import signature
 from tusd_py.hooks.hook import Hook, Message, Reply
@@ -69,12 +70,15 @@ class Webhook(Hook):
                             response.headers.get("Retry-After"), self._clock()
                         ),
                     )
-                return (await _read(response)).decode(errors="replace")
+                answer = await read_within(response.content.readany, _LONGEST_ANSWER)
         except TimeoutError as error:
             raise HookUnavailable("did not answer in time") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise HookUnavailable(f"cannot be reached: {reason}") from error
+        if answer is None:
+            raise HookUnavailable(f"answered more than {_LONGEST_ANSWER} bytes")
+        return answer.decode(errors="replace")
 
     def _headers(self, message: Message, body: bytes) -> list[tuple[str, str]]:
         forwarded: dict[str, list[str]] = json.loads(message.payload)["Event"]["HTTPRequest"][
@@ -119,15 +123,6 @@ async def open_webhooks(
         headers={"User-Agent": "tusd-py"},
     ) as session:
         yield [Webhook(url, session, keys=keys, clock=clock) for url in urls]
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > _LONGEST_ANSWER:
-            raise HookUnavailable(f"answered more than {_LONGEST_ANSWER} bytes")
-    return bytes(body)
 
 
 def _retry_after(value: str | None, now: float) -> float | None:

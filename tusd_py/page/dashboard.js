@@ -6,6 +6,7 @@ import GoldenRetriever from '@uppy/golden-retriever'
 import Tus from '@uppy/tus'
 import { forget, remember } from './remembered.js'
 import { endpoint, offersDownloads } from './server.js'
+import { credentials, mayAsk, refused, whenTokenChanges } from './token.js'
 import { watchLink } from './watching.js'
 import { announce, element } from './words.js'
 
@@ -24,10 +25,17 @@ export function showDashboard() {
       theme: 'auto',
       proudlyDisplayPoweredByUppy: false, // the foot of the page says so
       fileManagerSelectionType: 'both',
-      showLinkToFileUploadResult: offersDownloads,
+      showLinkToFileUploadResult: offersDownloads(),
     })
     // Browsers open six connections to a server. Three are left for windows that watch, and the rest.
-    .use(Tus, { endpoint, limit: 3, retryDelays: RETRY_DELAYS, removeFingerprintOnSuccess: true })
+    .use(Tus, {
+      endpoint,
+      limit: 3,
+      retryDelays: RETRY_DELAYS,
+      removeFingerprintOnSuccess: true,
+      onBeforeRequest,
+      onAfterResponse,
+    })
     // Keeps a copy of the files, so that they are there after a reload; what is larger has to be
     // chosen again, and goes on where it was.
     .use(GoldenRetriever, { indexedDB: { maxFileSize: 100 * MIB, maxTotalSize: 500 * MIB } })
@@ -40,9 +48,24 @@ export function showDashboard() {
   uppy.on('file-removed', ({ tus, progress }) => {
     if (tus?.uploadUrl && !progress.uploadComplete) forget(tus.uploadUrl)
   })
+  whenTokenChanges(() => {
+    uppy.getPlugin('Dashboard').setOptions({ showLinkToFileUploadResult: offersDownloads() })
+    // What was refused goes on with the new token; Uppy itself shows what fails again.
+    if (!mayAsk() || !uppy.getFiles().some(({ error }) => error)) return
+    uppy.setState({ info: [] }) // what it said of the failures
+    uppy.retryAll().catch(() => {})
+  })
   uppy.on('state-update', (before, { files }) => {
     if (files !== before.files) showRunning(Object.values(files))
   })
+}
+
+function onBeforeRequest(request) {
+  for (const [name, value] of Object.entries(credentials())) request.setHeader(name, value)
+}
+
+function onAfterResponse(request, response) {
+  if (response.getStatus() === 401) refused(request.getHeader('Authorization'), response.getBody())
 }
 
 let shown = ''
@@ -63,7 +86,8 @@ function showRunning(files) {
 function line({ tus, name }) {
   const watch = element(
     'a',
-    { href: watchLink(tus.uploadUrl), target: '_blank', rel: 'noopener' },
+    // A window that knows its opener gets a copy of the session storage, and so of the token.
+    { href: watchLink(tus.uploadUrl), target: '_blank', rel: 'opener' },
     'Watch',
     element('span', { class: 'hearable' }, ` ${name}`),
     ' in another window',

@@ -2,10 +2,15 @@
 
 import { forget, remembered, whenChanged } from './remembered.js'
 import { offersDownloads, tus } from './server.js'
+import { ask, mayAsk, whenTokenChanges } from './token.js'
 import { element, size } from './words.js'
 
 export function showFinished() {
   whenChanged(show)
+  whenTokenChanges(() => {
+    show()
+    forgetRemoved()
+  })
   forgetRemoved()
 }
 
@@ -16,7 +21,7 @@ function show() {
 }
 
 function line({ url, name, size: bytes }) {
-  const title = offersDownloads
+  const title = offersDownloads()
     ? element('a', { href: url, download: '', class: 'name' }, name)
     : element('span', { class: 'name' }, name)
   return element('li', {}, title, element('span', { class: 'quiet' }, size(bytes)))
@@ -26,9 +31,10 @@ function line({ url, name, size: bytes }) {
 async function forgetRemoved() {
   const finished = remembered().filter((upload) => upload.finished)
   for (const { url } of finished) {
+    if (!mayAsk()) return
     try {
-      const answer = await fetch(url, { method: 'HEAD', headers: tus, cache: 'no-store' })
-      if ([403, 404, 410].includes(answer.status)) forget(url)
+      const { status } = await ask(url, { method: 'HEAD', headers: tus })
+      if ([403, 404, 410].includes(status)) forget(url)
     } catch {
       return // The server is away.
     }

@@ -3,10 +3,12 @@
 import { showFinished } from './finished.js'
 import { endpoint } from './server.js'
 import { snippets } from './snippets.js'
+import { showToken } from './token.js'
 import { showWatching, watched } from './watching.js'
 import { announce, element } from './words.js'
 
 for (const place of document.querySelectorAll('.endpoint')) place.textContent = endpoint
+showToken()
 
 if (watched === null) {
   showFinished()

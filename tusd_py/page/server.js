@@ -1,12 +1,15 @@
 // What the server says of itself on the page.
 
-const { uploads, downloads } = document.documentElement.dataset
+/** The page's own data: `token` becomes "needed" once the server has asked for one. */
+export const page = document.documentElement.dataset
 
 /** The creation URL. It is resolved here, for only the browser sees a prefix that a proxy takes away. */
-export const endpoint = new URL(uploads, location.href).href
+export const endpoint = new URL(page.uploads, location.href).href
 
-/** Whether finished uploads can be fetched by their URL alone. */
-export const offersDownloads = downloads === 'open'
+/** Tells whether finished uploads can be fetched by their URL alone: a link carries no token. */
+export function offersDownloads() {
+  return page.downloads === 'open' && page.token !== 'needed'
+}
 
 export const tus = { 'Tus-Resumable': '1.0.0' }
 

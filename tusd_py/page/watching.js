@@ -1,12 +1,26 @@
 // The view that only watches an upload: /?watch=URL. Watching never disturbs whoever writes it, so
 // nothing is asked for here but its events.
 
+import { eventsOf, Refusal } from './events.js'
 import { remembered } from './remembered.js'
 import { offersDownloads, uploadUrl } from './server.js'
+import { nextToken } from './token.js'
 import { element, size, time } from './words.js'
 
-const ATTEMPTS = 5
 const WAIT = 2000
+const ENDS = {
+  finished: 'Finished.',
+  terminated: 'Cancelled: the upload was removed.',
+  expired: 'Expired: the upload was removed.',
+  rejected: 'Rejected: the upload was removed.',
+  failed: 'Failed: the upload cannot be finished.',
+}
+const REFUSALS = {
+  401: 'Waiting for a token.',
+  403: 'This token does not let you watch.',
+  404: 'The server knows no such upload, or no longer.',
+  410: 'The upload was removed: it had expired, or was rejected.',
+}
 
 /** The `watch` of this page's address, or null on the page that uploads. */
 export const watched = new URLSearchParams(location.search).get('watch')
@@ -27,40 +41,43 @@ export function showWatching() {
   const name = known?.name ?? `Upload ${url.slice(-32, -24)} …`
   document.getElementById('watch-name').textContent = name
   document.title = `${name} · tusd_py`
-  follow(url, ATTEMPTS)
+  follow(url)
 }
 
-function follow(url, attempts) {
-  const events = new EventSource(`${url}/events`)
-  const end = (message) => {
-    events.close()
-    say(message)
+/** Shows the upload's progress until it ends, whatever becomes of the line meanwhile. */
+async function follow(url) {
+  for (;;) {
+    try {
+      for await (const { event, data } of eventsOf(`${url}/events`)) {
+        draw(event === 'progress' ? data : { ...data, rate: null })
+        if (event !== 'progress') return end(event, data, url)
+        say(going(data))
+      }
+      say('The server is away; waiting for it.')
+    } catch (error) {
+      const refusal = error instanceof Refusal && REFUSALS[error.status]
+      say(refusal || 'The server is away; waiting for it.')
+      if (refusal && error.status !== 401) return
+      if (refusal) await nextToken()
+    }
+    await new Promise((resolve) => setTimeout(resolve, WAIT))
   }
-  events.addEventListener('open', () => {
-    attempts = ATTEMPTS
-  })
-  events.addEventListener('progress', ({ data }) => {
-    say(moving(draw(JSON.parse(data))))
-  })
-  events.addEventListener('finished', ({ data }) => {
-    draw({ ...JSON.parse(data), rate: null })
-    end('Finished.')
-    offer(url)
-  })
-  events.addEventListener('terminated', () => end('Cancelled: the upload was removed.'))
-  events.addEventListener('expired', () => end('Expired: the upload was removed.'))
-  events.addEventListener('failed', () => end('Failed: the upload cannot be finished.'))
-  events.addEventListener('error', () => {
-    // A line that broke is tried again by the browser; a status is not, though a server that
-    // restarts behind a proxy answers 502 meanwhile.
-    if (events.readyState !== EventSource.CLOSED) say('The server is away; waiting for it.')
-    else if (attempts > 1) setTimeout(follow, WAIT, url, attempts - 1)
-    else say('The server knows no such upload, or no longer.')
-  })
 }
 
-function draw(progress) {
-  const { offset, received, length, rate, seconds_left: left } = progress
+function going({ rate, state }) {
+  if (state === 'checking') return 'Everything has arrived, and is being checked.'
+  return rate > 0 ? 'Uploading.' : 'Nothing arrives at the moment.'
+}
+
+function end(event, { reason }, url) {
+  say(reason ? `Rejected: ${reason}` : (ENDS[event] ?? `Ended: ${event}.`))
+  if (event === 'finished' && offersDownloads()) {
+    const link = element('a', { href: url, download: '' }, 'Download it')
+    document.getElementById('watch-links').prepend(link, ' · ')
+  }
+}
+
+function draw({ offset, received, length, rate, seconds_left: left }) {
   const arrived = Math.max(offset ?? 0, received ?? 0)
   const bar = document.getElementById('watch-progress')
   if (length === null) bar.removeAttribute('value')
@@ -69,18 +86,6 @@ function draw(progress) {
   if (rate > 0) figures.push(`${size(rate)}/s`)
   if (rate > 0 && left !== null) figures.push(`${time(left)} left`)
   document.getElementById('watch-figures').textContent = figures.join(' · ')
-  return progress
-}
-
-function moving({ rate }) {
-  return rate > 0 ? 'Uploading.' : 'Nothing arrives at the moment.'
-}
-
-function offer(url) {
-  if (offersDownloads) {
-    const link = element('a', { href: url, download: '' }, 'Download it')
-    document.getElementById('watch-links').prepend(link, ' · ')
-  }
 }
 
 /** Says *message*, once: it is read aloud. */

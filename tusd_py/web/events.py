@@ -163,4 +163,5 @@ def _described(progress: Progress) -> dict[str, int | float | str | None]:
         "rate": progress.rate,
         "seconds_left": progress.seconds_left,
         "state": progress.state,
+        "reason": progress.reason,
     }

@@ -26,7 +26,8 @@ Downloads = Literal["open", "signed", "off"]
 #: What the page consists of without Uppy; `plain.js` imports the other scripts.
 PLAIN: Final = (
     *("page.css", "plain.js"),
-    *("finished.js", "remembered.js", "server.js", "snippets.js", "watching.js", "words.js"),
+    *("events.js", "finished.js", "remembered.js", "server.js", "snippets.js", "token.js"),
+    *("watching.js", "words.js"),
 )
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "txt": "text/plain"}
 #: Nothing is loaded from elsewhere, nothing inline is obeyed, and no other page may frame this one.
@@ -45,14 +46,17 @@ _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 _REVALIDATED: Final = "no-cache"
 
 
-def add_page(app: web.Application, *, base_path: str, downloads: Downloads) -> None:
+def add_page(
+    app: web.Application, *, base_path: str, downloads: Downloads, needs_token: bool
+) -> None:
     """
     Answer GET / with the page, and GET /page/... with its files.
 
     Uploads below *base_path* stay what they are, be it / or /page/, where their routes are added
-    after this.
+    after this. With *needs_token* the page asks for a token at once; else it does so when the
+    server has answered 401.
     """
-    page = _Page(base_path, downloads)
+    page = _Page(base_path, downloads, needs_token=needs_token)
     app.on_startup.append(page.read)
     app.router.add_get("/", page.show)
     # With a dot in its name a file cannot be mistaken for an upload.
@@ -62,13 +66,17 @@ def add_page(app: web.Application, *, base_path: str, downloads: Downloads) -> N
 class _Page:
     """The page's files, by name; the page itself has none."""
 
-    def __init__(self, base_path: str, downloads: Downloads) -> None:
-        self._base_path = base_path
-        self._downloads: Downloads = downloads
+    def __init__(self, base_path: str, downloads: Downloads, *, needs_token: bool) -> None:
+        self._values = {
+            # Relative, for a proxy may have put a prefix in front of both.
+            "uploads": "." + base_path,
+            "downloads": downloads,
+            "token": "needed" if needs_token else "",
+        }
         self._files: dict[str, _File] = {}
 
     async def read(self, _: web.Application) -> None:
-        self._files = await asyncio.to_thread(_read, self._base_path, self._downloads)
+        self._files = await asyncio.to_thread(_read, self._values)
 
     async def show(self, request: web.Request) -> web.Response:
         file = self._files.get(request.match_info.get("name", ""))
@@ -97,8 +105,13 @@ def _file(body: bytes, content_type: str, caching: str) -> _File:
     return _File(body, content_type, caching, ETag(hashlib.sha256(body).hexdigest()[:32]))
 
 
-def _read(base_path: str, downloads: Downloads) -> dict[str, _File]:
-    """Return every file of the page by its name; the page itself has the empty one."""
+def _read(values: dict[str, str]) -> dict[str, _File]:
+    """
+    Return every file of the page by its name; the page itself has the empty one.
+
+    Args:
+        values: What it says of this server.
+    """
     place = files("tusd_py").joinpath("page")
     bundle = _read_bundle(place.joinpath("static"))
     if bundle is not None:
@@ -106,15 +119,12 @@ def _read(base_path: str, downloads: Downloads) -> dict[str, _File]:
     else:
         found = {name: _asset(place, name, _REVALIDATED) for name in PLAIN}
         script, style = "plain.js", "page.css"
-    values = {
-        # Relative, for a proxy may have put a prefix in front of both.
-        "uploads": "." + base_path,
-        "downloads": downloads,
+    bundled = {
         "bundle": "missing" if bundle is None else "built",
         "script": script,
         "style": style,
     }
-    escaped = {name: html.escape(value) for name, value in values.items()}
+    escaped = {name: html.escape(value) for name, value in (values | bundled).items()}
     index = Template(place.joinpath("index.html").read_text("utf-8")).substitute(escaped)
     return {**found, "": _file(index.encode(), "text/html", _REVALIDATED)}
 

@@ -12,6 +12,21 @@ export async function openPage(context, url, watch) {
   return { page, problems }
 }
 
+/** Opens the window that watches the one upload that is under way. */
+export async function openWatching(page, watch) {
+  const [watching] = await Promise.all([
+    page.waitForEvent('popup'),
+    page.getByRole('link', { name: /^Watch .* in another window$/ }).click(),
+  ])
+  return { watching, problems: watch(watching) }
+}
+
+/** Fills the form that asks for a token. */
+export async function giveToken(page, token) {
+  await page.getByLabel('This server wants a token with every request').fill(token)
+  await page.getByRole('button', { name: 'Use it' }).click()
+}
+
 /** Returns *promise*, which may fail before anybody awaits it: when the scene ends early. */
 export function awaitedLater(promise) {
   promise.catch(() => {})

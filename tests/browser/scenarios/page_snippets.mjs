@@ -45,7 +45,7 @@ export default async ({ browser, task, say }) => {
   const context = await browser.newContext()
   const page = await context.newPage()
   await page.goto(task.url)
-  const codes = await page.locator('#snippets code').allTextContents()
+  const codes = await page.locator('#snippets pre code').allTextContents()
   const [tus, uppy] = await Promise.all(codes.slice(0, 2).map(bundled))
 
   const first = await pageWith(context, task.url, '<input type="file">', tus)

@@ -7,20 +7,13 @@ import {
   choose,
   finished,
   openPage,
+  openWatching,
   press,
   sent,
   slow,
   startUpload,
   tusRequests,
 } from './page_parts.mjs'
-
-async function openWatching(page, watch) {
-  const [watching] = await Promise.all([
-    page.waitForEvent('popup'),
-    page.getByRole('link', { name: /^Watch .* in another window$/ }).click(),
-  ])
-  return { watching, problems: watch(watching) }
-}
 
 export default async ({ browser, task, say, watch, shoot }) => {
   const context = await browser.newContext()

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 
 from tests.harness import Answer, run_server
 from tests.protocol.test_concatenation import PARTIAL
+from tusd_py.auth.tokens import new_token, token_line
 
 Run = Callable[..., Result]
 
@@ -28,10 +30,15 @@ class Directory:
     finished: str
     unfinished: str
     part: str
+    final: str
 
     @property
     def flags(self) -> tuple[str, ...]:
         return "--data-dir", str(self.data), "--download-keys", str(self.keys)
+
+    @property
+    def upload_flags(self) -> tuple[str, ...]:
+        return "--upload", "--data-dir", str(self.data), "--upload-keys", str(self.keys)
 
     def get(self, link: str) -> Answer:
         async def get() -> Answer:
@@ -52,7 +59,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Directory:
         async with run_server(place / "data") as server:
             paths = await server.finished(b"hello"), await server.create(5)
             part = await server.finished(b"hello", PARTIAL)
-        return [path.removeprefix("/files/") for path in (*paths, part)]
+            final = await server.create(None, {"Upload-Concat": f"final;{part}"})
+        return [path.removeprefix("/files/") for path in (*paths, part, final)]
 
     return Directory(place / "data", keys, *asyncio.run(make()))
 
@@ -114,6 +122,42 @@ def test_what_cannot_be_downloaded_gets_none(run: Run, directory: Directory) -> 
     assert (code, "part of another upload" in message) == ("upload_partial", True)
     code, message = refusal(run, "0" * 32, *directory.flags)
     assert (code, "tusd-py ls" in message) == ("upload_not_found", True)
+
+
+def test_link_to_send_is_one_that_the_server_takes(
+    run: Run, tmp_path: Path, directory: Directory
+) -> None:
+    tokens = tmp_path / "tokens"
+    token = new_token()
+    tokens.write_text(token_line(token, "alice"))
+    keys = directory.keys
+    settings: dict[str, Any] = {"auth": "tokens", "auth_tokens": tokens, "upload_keys": keys}
+
+    async def send() -> tuple[list[int], bytes]:
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with run_server(directory.data, **settings) as server:
+            path = await server.create(5, bearer)
+            name = path.removeprefix("/files/")
+            made = await asyncio.to_thread(run, "link", name, *directory.upload_flags)
+            link = made.stdout.removesuffix("\n")
+            answers = [await server.patch(each, 0, b"hello") for each in (path, link)]
+            return [answer.status for answer in answers], (await server.get(path, bearer)).body
+
+    assert asyncio.run(send()) == ([401, 204], b"hello")
+
+
+def test_what_takes_no_bytes_gets_no_link_to_send(run: Run, directory: Directory) -> None:
+    flags = directory.upload_flags
+    code, message = refusal(run, directory.finished, *flags)
+    assert (code, "takes no more bytes (finished)" in message) == ("upload_not_open", True)
+    code, message = refusal(run, directory.final, *flags)
+    assert (code, "made of parts" in message) == ("upload_final", True)
+    assert refusal(run, "0" * 32, *flags)[0] == "upload_not_found"
+
+
+def test_links_to_send_have_keys_of_their_own(run: Run, directory: Directory) -> None:
+    code, message = refusal(run, directory.unfinished, "--upload", *directory.flags)
+    assert (code, "openssl rand -hex 32" in message) == ("no_upload_keys", True)
 
 
 def test_without_keys_it_is_said_how_to_make_one(run: Run, directory: Directory) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,8 +34,14 @@ def write(tmp_path: Path) -> Write:
 
 
 def a_message(metadata: str = "") -> Message:
-    compose = Composer(path_of=Path, new_id=lambda: "e1", clock=lambda: THEN)
+    compose = Composer(
+        path_of=lambda upload: Path(upload.id), new_id=lambda: "e1", clock=lambda: THEN
+    )
     return compose(Point.POST_FINISH, an_upload(1, offset=7, metadata=metadata), Caller())
+
+
+#: More than a pipe holds.
+LONG = a_message("a " + "QUJD" * 100_000)
 
 
 async def reason(hook: CommandHook) -> str:
@@ -76,9 +84,35 @@ async def test_what_a_told_program_writes_does_not_matter(write: Write) -> None:
 
 
 async def test_program_that_does_not_read_is_right(write: Write) -> None:
-    long = a_message("a " + "QUJD" * 100_000)
-    assert await write("exit 0").tell(long) == Reply()
-    assert await write("cat > /dev/null").tell(long) == Reply()
+    assert await write("exit 0").tell(LONG) == Reply()
+
+
+async def test_program_may_have_ended_before_it_is_written_to(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = subprocess.Popen
+
+    def start_and_wait(*command: Any, **options: Any) -> "subprocess.Popen[bytes]":
+        process = start(*command, **options)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", start_and_wait)
+    assert await write("exit 0").tell(a_message()) == Reply()
+    assert await write("exit 0").tell(LONG) == Reply()
+    assert await reason(write("exit 3")) == "ended with status 3"
+
+
+async def test_program_that_reads_slowly_gets_everything(write: Write, tmp_path: Path) -> None:
+    assert await write("sleep 0.2; cat > got").tell(LONG) == Reply()
+    assert (tmp_path / "got").read_text() == LONG.payload
+
+
+async def test_program_is_waited_for_that_has_nothing_more_to_say(
+    write: Write, tmp_path: Path
+) -> None:
+    assert await write("exec >&-; sleep 0.2; touch done").tell(a_message()) == Reply()
+    assert (tmp_path / "done").exists()
 
 
 async def test_program_that_takes_too_long_is_ended_with_its_children(

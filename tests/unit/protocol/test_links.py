@@ -1,5 +1,6 @@
 """Links are signed for one upload and one time, and for nothing that is neither."""
 
+import hmac
 import re
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from tusd_py.errors import LinkExpired, LinkRefused
+from tusd_py.protocol import links
 from tusd_py.protocol.links import check_link, sign_download
 
 ID = "0123456789abcdef" * 2
@@ -32,6 +34,25 @@ def test_any_url_that_ends_with_the_id_will_do(url: str) -> None:
     link = sign_download(url, KEY, expires_at=100.2)
     assert link.startswith(f"{url}?expires=101&signature=")
     check_link(ID, *parts(link), keys=(KEY,), now=100.9)
+
+
+def test_every_key_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    class Counting:
+        new = staticmethod(hmac.new)
+
+        @staticmethod
+        def compare_digest(given: str, right: str) -> bool:
+            compared.append(right)
+            return hmac.compare_digest(given, right)
+
+    keys = [each * 32 for each in "abcde"]
+    monkeypatch.setattr(links, "hmac", Counting)
+    for key in (keys[0], keys[-1]):
+        compared.clear()
+        check_link(ID, *parts(sign_download(ID, key, expires_at=100)), keys=keys, now=0)
+        assert len(set(compared)) == len(keys)
 
 
 def test_end_of_the_keys_line_does_not_count() -> None:
