@@ -6,7 +6,7 @@ from typing import Literal
 
 import structlog
 
-from tusd_py.events import Event
+from tusd_py.events import Event, UploadRejected
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,10 @@ def configure_logs(*, log_format: Literal["text", "json"], level: str) -> None:
     else:
         # Plain: values of variables are not for the log, and drawing them takes half a second.
         renderer = [
+            _write_out_what_terminals_obey,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -52,15 +53,36 @@ def configure_logs(*, log_format: Literal["text", "json"], level: str) -> None:
     logging.getLogger("aiohttp.access").disabled = True
 
 
+def _write_out_what_terminals_obey(
+    _: object, __: str, record: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    r"""
+    Return *record* with control characters as `\x1b`, and no line that could pass for another's.
+
+    Values may be a stranger's, and so may words of a message. JSON writes all this out anyway.
+    """
+    for name, value in record.items():
+        if isinstance(value, str) and not value.isprintable():
+            lines = value.split("\n") if name == "event" else [value]
+            record[name] = "\n    ".join(map(_printable, lines))
+    return record
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 def log_event(event: Event) -> None:
     """Write what happened to an upload; its metadata, which may be private, stays out."""
     upload = event.upload
-    log.info(
-        type(event).__name__,
-        extra={
-            "upload_id": upload.id,
-            "offset": upload.offset,
-            "length": upload.length,
-            "owner": upload.owner or None,
-        },
-    )
+    known = {
+        "upload_id": upload.id,
+        "offset": upload.offset,
+        "length": upload.length,
+        "owner": upload.owner or None,
+    }
+    if isinstance(event, UploadRejected):
+        known |= {"by": event.by, "reason": upload.rejection}
+    log.info(type(event).__name__, extra=known)

@@ -15,8 +15,8 @@ import tusd_py
 ROOT = Path(tusd_py.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"), key=str)
 
-#: The interfaces. Whatever implements one is imported by `backends` alone, and by `repair`, which
-#: opens what no server could.
+#: The interfaces. Whatever implements one is imported by `backends` alone, by `publishing`, which
+#: is a part of it, and by `repair`, which opens what no server could.
 INTERFACES = {
     *("locks.locker", "storage.data_store", "state.state_store", "state.outbox"),
     *("hooks.hook", "content.check", "storage.publisher"),
@@ -25,6 +25,7 @@ INTERFACES = {
 LAYERS = {
     "errors": ("errors",),
     "batch_thread": (),
+    "bounded_read": (),
     "to_the_end": (),
     "file_lock": (),
     "protocol": ("errors", "protocol"),
@@ -32,8 +33,11 @@ LAYERS = {
     "logs": ("errors", "events"),
     "metrics": ("errors", "events", "prometheus"),
     "prometheus": ("errors", "events", "metrics", "__init__"),
-    "config": ("config", "auth.tokens"),
-    "auth": ("errors", "auth"),
+    "config": (
+        *("config", "protocol.published_path", "auth.tokens"),
+        *("content.media_types", "content.rules"),
+    ),
+    "auth": ("errors", "bounded_read", "auth"),
     "locks.locker": ("errors", "protocol", "events"),
     "content.check": ("errors", "protocol"),
     "content": ("errors", "protocol", "content"),
@@ -42,7 +46,7 @@ LAYERS = {
     "state.state_store": ("errors", "protocol", "events"),
     "state.outbox": ("protocol", "hooks.hook"),
     "hooks.hook": ("errors", "protocol", "events"),
-    "hooks": ("errors", "protocol", "events", "hooks", "state.outbox"),
+    "hooks": ("errors", "protocol", "events", "bounded_read", "hooks", "state.outbox"),
     "locks": ("errors", "protocol", "events", "batch_thread", "locks"),
     "storage": (
         "errors",
@@ -62,10 +66,12 @@ LAYERS = {
         *("errors", "protocol", "events", "to_the_end", "metrics", "uploads", "web", *INTERFACES),
         *("auth.authenticator", "auth.identity"),
     ),
-    "telling": ("config", "hooks", "state.outbox"),
+    "telling": ("config", "hooks", "protocol", "state.outbox"),
+    "publishing": ("config", "hooks.payload", "protocol", "storage"),
+    "checking": ("config", "content"),
     "backends": (
-        *("telling", "hooks.hook"),
-        "content",
+        *("telling", "hooks.hook", "checking", "publishing"),
+        "content.check",
         "errors",
         "auth",
         "config",
@@ -77,7 +83,7 @@ LAYERS = {
         *("errors", "protocol", "events", "config", "logs", "backends", "uploads"),
         *("telling", "hooks.post", "metrics", *INTERFACES),
     ),
-    "repair": ("errors", "protocol", "config", "storage", "state", "uploads"),
+    "repair": ("errors", "protocol", "config", "checking", "storage", "state", "uploads"),
     "server": (
         "errors",
         "events",
@@ -95,7 +101,7 @@ LAYERS = {
     ),
     "listening": ("config",),
     "supervisor": (
-        "errors",
+        *("checking", "errors"),
         "config",
         "listening",
         "logs",
@@ -152,6 +158,7 @@ THIRD_PARTIES = {
     "google_crc32c": ("protocol.checksum",),
     "gunicorn": ("supervisor",),
     "jwt": ("auth.json_web_tokens", "auth.verifying_keys"),
+    "magic": ("content.sniffing",),
     "multidict": ("web", "auth.outgoing"),
     "prometheus_client": ("metrics", "prometheus"),
     "pydantic": ("config",),
@@ -262,7 +269,7 @@ def test_only_backends_imports_implementations(path: Path) -> None:
     for each in below(path):
         imported = each.module.partition(".")[0]
         if imported in {"locks", "storage", "state"} and imported != package:
-            assert name in {"backends", "repair"} or each.module in allowed, each
+            assert name in {"backends", "publishing", "repair"} or each.module in allowed, each
 
 
 @each_module

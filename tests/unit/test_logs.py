@@ -44,3 +44,16 @@ def test_traceback_shows_no_values_of_variables(
     if log_format == "json":
         [line] = text.splitlines()
         assert json.loads(line)["event"] == "A bug"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_nobody_forges_a_line_or_moves_the_cursor(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    configure_logs(log_format="json" if log_format == "json" else "text", level="info")
+    trick = "a\x1b[2J\u202e\x85\r\n2026-01-01T00:00:00Z [error    ] forged"
+    log.warning("name %s", trick, extra={"name_of_a_file": trick, "short": "\x1b[2J"})
+    text = capsys.readouterr().err
+    assert text.replace("\n", "").isprintable()
+    assert [line for line in text.splitlines() if line.startswith("2026-01-01")] == []
+    assert r"\x1b" in text or r"\u001b" in text

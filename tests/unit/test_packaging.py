@@ -19,7 +19,10 @@ from tests.clients.conftest import require
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tusd_py"
-SCRIPTS = ["scripts/serve", "scripts/test", "scripts/check", "scripts/page", ".ci/run"]
+SCRIPTS = [
+    *("scripts/serve", "scripts/test", "scripts/check", "scripts/audit", "scripts/page"),
+    ".ci/run",
+]
 
 
 @pytest.fixture(scope="module")

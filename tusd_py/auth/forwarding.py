@@ -42,7 +42,9 @@ class ForwardAuth(Authenticator):
     def _believe(self, reply: Reply) -> Identity:
         if 200 <= reply.status < 300:
             return self._identity(reply)
-        challenge = ", ".join(reply.headers.getall(_CHALLENGE, []))
+        # What no header can hold would cost the client its answer.
+        challenges = filter(str.isprintable, reply.headers.getall(_CHALLENGE, []))
+        challenge = ", ".join(challenges)
         if reply.status == 401:
             raise Unauthenticated("Who are you? Sign in first.", challenge or "Bearer")
         if reply.status == 403:

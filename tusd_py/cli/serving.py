@@ -146,7 +146,7 @@ def _own_url(settings: Settings, port: int) -> str:
     scheme = "http" if settings.tls_certificate is None else "https"
     if settings.unix_socket is not None:
         return f"{scheme}://unix:{settings.unix_socket.resolve()}:"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - to connect to
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 

@@ -23,7 +23,7 @@ def read_reply(text: str) -> Reply:
         return Reply()
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HookUnavailable("answered what is no JSON") from error
     fields = _Fields(document, "the answer")
     response, change = fields.inner("HTTPResponse"), fields.inner("ChangeFileInfo")
@@ -79,7 +79,8 @@ class _Fields:
         return int(self._typed(name, int, 0))
 
     def text(self, name: str) -> str:
-        return str(self._typed(name, str, ""))
+        # JSON can spell half a character (\ud800), which no header, row or file can hold.
+        return str(self._typed(name, str, "")).encode("utf-8", "replace").decode()
 
     def texts(self) -> dict[str, str]:
         return {name: self.text(name) for name in self._fields}

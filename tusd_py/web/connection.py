@@ -194,6 +194,7 @@ class Connection(RequestHandler):
                 resp.force_close()
         elif content is not EMPTY_PAYLOAD:
             self._drained = content
+            self._left_alone, self._refused = False, True  # what still comes is not unpacked
             resp.force_close()
         return await super().finish_response(request, resp, start_time)
 

@@ -12,6 +12,7 @@ from tusd_py.errors import (
     NotPermitted,
     OffsetMismatch,
     ProtocolError,
+    PublishingUnavailable,
     RangeNotSatisfiable,
     RefusedByHook,
     ServerStopping,
@@ -39,6 +40,7 @@ _STATUSES: tuple[tuple[type[TusError], int], ...] = (
     (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (StorageError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (HookUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (PublishingUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (StateFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (StateError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -113,7 +115,8 @@ def status_of(error: TusError, method: str) -> int:
 
 
 def _headers(error: TusError) -> dict[str, str]:
-    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store"}
+    # Messages may repeat a word of the request: nobody may take them for a page.
+    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
     if error.expires_at is not None:
         headers[UPLOAD_EXPIRES] = format_expires(error.expires_at)
     if isinstance(error, OffsetMismatch):

@@ -42,3 +42,4 @@ def _put_body(response: web.Response, body: str) -> None:
     kind = response.headers.get(hdrs.CONTENT_TYPE, _TEXT)
     response.body = body.encode("utf-8", "replace")
     response.headers[hdrs.CONTENT_TYPE] = kind
+    response.headers["X-Content-Type-Options"] = "nosniff"

@@ -21,6 +21,11 @@ _STEP = 4 * 1024 * 1024
 _PIECE = 256 * 1024
 
 
+def _open(path: Path) -> BinaryIO:
+    """Open *path*, and nothing that it is a link to."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+
 class KernelFileResponse(web.StreamResponse):
     """
     A range of a file, without its bytes passing through this process.
@@ -59,7 +64,7 @@ class KernelFileResponse(web.StreamResponse):
         """Send head and bytes; aiohttp calls this once the response is complete."""
         loop = asyncio.get_running_loop()
         try:
-            file = await loop.run_in_executor(None, self._path.open, "rb")
+            file = await loop.run_in_executor(None, _open, self._path)
         except OSError as error:
             return await self._prepare_failure(request, error)
         try:
