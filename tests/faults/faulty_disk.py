@@ -132,9 +132,9 @@ class FaultyDisk:
             self._look(change.upload_id, change.to_offset)
             return await advance(store, change)
 
-        async def watched_finish(store: SqliteStore, *args: Any) -> Upload | None:
+        async def watched_finish(store: SqliteStore, *args: Any, **names: Any) -> Upload | None:
             self._look(args[0], args[1])
-            return await finish(store, *args)
+            return await finish(store, *args, **names)
 
         patch.setattr(SqliteStore, "create", watched_create)
         patch.setattr(SqliteStore, "advance", watched_advance)

@@ -27,7 +27,8 @@ from tests.harness import OCTETS, PATIENCE, TusServer
 from tusd_py.storage.open_file import OpenFile
 
 MIB = 1024 * 1024
-LENGTH = 8 * MIB + 4321
+#: Long enough for several checkpoints, one after the other.
+LENGTH = 24 * MIB + 4321
 CONTENT = random.Random(8).randbytes(LENGTH)
 
 pytestmark = pytest.mark.settings(checkpoint_bytes=MIB, sweep_interval=0.1)
@@ -101,7 +102,12 @@ async def test_a_disk_that_goes_on_failing_is_asked_again(
 ) -> None:
     path = await server.create(LENGTH)
     disk.failing_syncs |= dict.fromkeys(range(2, 6), errno.EIO)
-    assert await resume_to_the_end(server, path, send) == [500] * 4 + [204]
+    *failed, last = await resume_to_the_end(server, path, send)
+    assert disk.failures == 4
+    # A checkpoint and the end of the same request may fail both.
+    assert last == 204
+    assert 2 <= len(failed) <= 4
+    assert set(failed) == {500}
 
 
 async def test_a_write_that_finds_no_room_keeps_what_came_before_it(

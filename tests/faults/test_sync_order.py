@@ -205,7 +205,7 @@ def test_every_answer_comes_after_what_it_promises(strict: Run) -> None:
 def test_checkpoints_sync_the_bytes_before_the_offset(strict: Run) -> None:
     (promise,) = [each for each in strict.promises if each.what.startswith("long chunk")]
     checkpoints = list(Checker(strict.log, strict.data_dir).checkpoints(promise))
-    assert len(checkpoints) >= 3
+    assert len(checkpoints) >= 2
     assert all(checkpoints)
 
 

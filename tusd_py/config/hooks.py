@@ -1,5 +1,6 @@
 """Types the settings of who is told what."""
 
+import re
 from importlib.metadata import entry_points
 from typing import Annotated, Final, Literal
 
@@ -21,13 +22,16 @@ HookEvent = Literal[
 ]
 
 _FORM: Final = "which is no URL to post to; write one such as http://127.0.0.1:8000/hooks"
+#: What stands before the host, a password perhaps: no message may repeat it.
+_USER: Final = re.compile(r"(?<=//)[^/]*@")
 
 
 def _check_url(url: str) -> str:
     if not is_http_url(url):
         raise ValueError(f"has {url!r}, {_FORM}")
     if not is_plain_url(url):
-        raise ValueError(f"has {url!r}, {_FORM} (no user or fragment)")
+        shown = _USER.sub("...@", url)
+        raise ValueError(f"has {shown!r}, {_FORM} (no user or fragment)")
     return url
 
 

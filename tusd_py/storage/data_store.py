@@ -43,8 +43,8 @@ class Data(Protocol):
         Make everything written durable; with *end*, let the data have no bytes past it.
 
         Raises:
-            StorageFull, StorageError: Nothing written since the last flush may be counted on,
-                and a later flush does not change that: write it again.
+            StorageFull, StorageError: Nothing written since the last flush may be counted on.
+                Every later flush fails, too: open the data anew, and write it again.
         """
         ...
 

@@ -46,6 +46,7 @@ class LocalData(Data):
         self._line = threads.in_order()
         self._order = asyncio.Lock()
         self._failed: OSError | None = None
+        self._lost: OSError | None = None
 
     async def write(self, offset: int, data: memoryview, *, flush: bool = False) -> None:
         flush = flush and self._strict
@@ -77,21 +78,31 @@ class LocalData(Data):
             raise self._failed  # a gap would be before it
         try:
             self._file.write(offset, data)
-            if flush:
-                self._file.flush()
         except OSError as error:
             self._failed = error
             raise
+        if flush:
+            self._sync()
 
     def _begin_write(self, offset: int, data: memoryview) -> Flush:
         self._file.write(offset, data)
-        return self._file.flush
+        return self._sync
 
     def _flush(self, end: int | None) -> None:
         if end is not None:
             self._file.cut_off(end)
         if self._strict:
+            self._sync()
+
+    def _sync(self) -> None:
+        # The kernel tells of a write that failed once; the next call says that all is well.
+        if self._lost is not None:
+            raise self._lost
+        try:
             self._file.flush()
+        except OSError as error:
+            self._lost = error
+            raise
 
 
 class NewData(LocalData):

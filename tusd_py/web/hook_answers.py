@@ -37,7 +37,7 @@ def add_answers(response: web.Response, answers: Sequence[Answer]) -> None:
 
 
 def _put_body(response: web.Response, body: str) -> None:
-    if response.status == 204:
+    if response.status in (204, 205):
         response.set_status(200)  # which has a body
     kind = response.headers.get(hdrs.CONTENT_TYPE, _TEXT)
     response.body = body.encode("utf-8", "replace")

@@ -80,6 +80,33 @@ async def test_what_is_written_after_a_write_that_failed_fails_too(
     assert await store.size(A) == 0
 
 
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_after_a_flush_that_failed_none_succeeds(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The kernel tells of lost pages once, and a checkpoint may flush beside the last write."""
+    await store.allocate(A, None)
+    real, failed = syscalls.flush_file, list[int]()
+
+    def fail_once(fd: int) -> None:
+        if not failed:
+            failed.append(fd)
+            raise OSError(errno.EIO, "broken")
+        real(fd)
+
+    monkeypatch.setattr(syscalls, "flush_file", fail_once)
+    piece = memoryview(bytes(size))
+    async with store.open(A) as data:
+        with pytest.raises(StorageError):
+            await data.write(0, piece, flush=True)
+        for again in (data.flush(), data.write(0, piece, flush=True)):
+            with pytest.raises(StorageError):
+                await again
+    async with store.open(A) as data:
+        await data.write(0, piece, flush=True)
+    assert len(failed) == 1
+
+
 @pytest.mark.parametrize(("code", "error"), FAILURES)
 async def test_flush_that_fails_is_no_success(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, code: int, error: type[StorageError]

@@ -9,14 +9,17 @@ import pytest
 from tests.contracts.examples import THEN
 from tests.unit.uploads.chunks import EARLY_ENDS, offset_of, write
 from tests.unit.uploads.conftest import EXPIRE_AFTER, World, make_world
-from tests.unit.uploads.fakes import ScriptedBody
+from tests.unit.uploads.fakes import NO_STATE, ScriptedBody, failing
 from tusd_py.errors import (
     Disconnected,
     Displaced,
+    StateError,
     TusError,
     UploadTooLarge,
 )
-from tusd_py.uploads.buffers import SMALL
+from tusd_py.protocol.upload import Upload
+from tusd_py.state.state_store import Advance
+from tusd_py.uploads.buffers import LARGE, SMALL
 from tusd_py.uploads.transfer import Checkpoints
 from tusd_py.uploads.writer import Written
 
@@ -107,6 +110,42 @@ async def test_last_commit_waits_for_the_proper_end_of_the_body(tmp_path: Path) 
         assert await offset_of(world, upload) == 0
         end.set()
         assert (await writing).upload.is_finished
+
+
+async def test_bytes_are_written_while_a_checkpoint_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = random.Random(3).randbytes(6 * LARGE)
+    async with make_world(tmp_path, checkpoints=Checkpoints(LARGE, 1e9)) as world:
+        upload = await world.create(len(content))
+        real, release, asked = world.watched.advance, asyncio.Event(), list[int]()
+
+        async def advance(change: Advance) -> Upload:
+            asked.append(change.to_offset)
+            if len(asked) == 1:
+                await release.wait()
+            return await real(change)
+
+        monkeypatch.setattr(world.watched, "advance", advance)
+        writing = asyncio.create_task(write(world, upload, ScriptedBody(content)))
+        async with asyncio.timeout(5):
+            while sum(verb == "write" for verb, _ in world.verbs()) < 7:
+                await asyncio.sleep(0)
+        assert len(asked) == 1, "one checkpoint at a time"
+        assert await offset_of(world, upload) == 0
+        release.set()
+        assert (await writing).upload.is_finished
+        assert asked == sorted(asked)
+        assert await world.data.content(upload.id) == content
+
+
+async def test_checkpoint_that_fails_ends_the_chunk(tmp_path: Path) -> None:
+    async with make_world(tmp_path, checkpoints=Checkpoints(LARGE, 1e9)) as world:
+        upload = await world.create(8 * LARGE)
+        world.watched.fail = failing("advance", NO_STATE, only_once=True)
+        with pytest.raises(StateError):
+            await write(world, upload, ScriptedBody(bytes(8 * LARGE)))
+        assert await offset_of(world, upload) == 0
 
 
 # --- what ends early is kept ---
