@@ -13,6 +13,9 @@ from tusd_py.protocol.rules import Chunk
 from tusd_py.protocol.upload import Upload
 from tusd_py.storage.data_store import Data
 
+#: The longest first piece of a chunk. With a shorter one the disk begins sooner, which counts for
+#: a tenth in chunks of 8 MB.
+_FIRST = 1536 * 1024
 #: How much is read back at a time to verify a checksum that came after the body.
 _READ_BACK = 1024 * 1024
 
@@ -77,7 +80,8 @@ class Transfer:
         They lie in their pages of memory as they will in those of the file, as direct I/O asks
         for; all pieces but the last end with a page.
         """
-        return buffer[self.received % mmap.PAGESIZE :][: self.room]
+        end = _FIRST if self.received == self.chunk.offset else len(buffer)
+        return buffer[self.received % mmap.PAGESIZE : end][: self.room]
 
     def begin(self, data: memoryview, *, flush: bool, then: Callable[[], None]) -> None:
         """Do what `write` does, and call *then*, beside what comes next."""
