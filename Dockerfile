@@ -15,11 +15,12 @@ WORKDIR /source
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY tusd_py tusd_py
 COPY --from=page /page/static tusd_py/page/static
-RUN python -m pip wheel --no-cache-dir --wheel-dir /wheels .
+RUN python -m pip wheel --no-cache-dir --wheel-dir /wheels '.[jwt,content]'
 # Installed into an environment of its own, so that the image below gets it in one layer, without
 # the wheels. Bytecode is compiled here: the container may be unable to write any.
 RUN python -m venv /opt/tusd-py \
- && /opt/tusd-py/bin/python -m pip install --no-cache-dir --no-index --find-links /wheels tusd-py
+ && /opt/tusd-py/bin/python -m pip install --no-cache-dir --no-index --find-links /wheels \
+      'tusd-py[jwt,content]'
 
 
 FROM python:3.12-slim
@@ -28,6 +29,10 @@ LABEL org.opencontainers.image.title="tusd-py" \
       org.opencontainers.image.description="A resumable-upload server that speaks tus 1.0.0" \
       org.opencontainers.image.licenses="MIT"
 
+# What content_rules tell types by.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends libmagic1 \
+ && rm -rf /var/lib/apt/lists/*
 # The user is named by number, so that an orchestrator can see that it is not root.
 RUN groupadd --system --gid 10001 tusd-py \
  && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /data \

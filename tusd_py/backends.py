@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import mmap
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,6 +13,7 @@ from tusd_py.auth.authenticator import Authenticator, Everybody
 from tusd_py.auth.forwarding import ForwardAuth
 from tusd_py.auth.outgoing import open_outgoing
 from tusd_py.auth.tokens import StaticTokens, read_tokens
+from tusd_py.checking import make_checks
 from tusd_py.config.load import ConfigError
 from tusd_py.config.model import Settings
 from tusd_py.content.check import Check
@@ -19,9 +21,14 @@ from tusd_py.errors import DataDirectoryError
 from tusd_py.hooks.hook import Compose
 from tusd_py.locks.epochs import Epochs, base_above
 from tusd_py.locks.file import FileLocker, is_supported
+from tusd_py.locks.file_slots import FileSlots
 from tusd_py.locks.locker import Locker
 from tusd_py.locks.memory import MemoryLocker
 from tusd_py.locks.postbox import remove_sockets
+from tusd_py.locks.rates import Rates
+from tusd_py.locks.shared_rates import SharedRates, new_memory
+from tusd_py.locks.slots import Slots
+from tusd_py.publishing import make_publisher, place_of, prepare_publishing
 from tusd_py.state.opening import open_sqlite
 from tusd_py.state.outbox import Outbox
 from tusd_py.state.state_store import StateStore
@@ -55,10 +62,12 @@ class Findings:
         abilities: Of the file system below the data directory.
         epoch_base: What every process adds to the clock, so that its epochs are above all that
             are in the state store.
+        rates: Memory that they share once they are forked.
     """
 
     abilities: Abilities
     epoch_base: int
+    rates: mmap.mmap
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,8 @@ class Backends:
         compose: Writes what hooks are told and asked.
         data: Keeps their bytes.
         locks: Keeps their writers apart.
+        slots: Count transfers.
+        rates: Count their bytes.
         keeps_house: Tells whether this process removes what is over, for all of the server.
         checks: Look at complete uploads, in this order.
         publisher: Puts finished uploads where others find them; None where they stay.
@@ -82,6 +93,8 @@ class Backends:
     compose: Compose
     data: JoinableStore
     locks: Locker
+    slots: Slots
+    rates: Rates
     keeps_house: Callable[[], bool]
     checks: tuple[Check, ...] = ()
     publisher: Publisher | None = None
@@ -129,9 +142,10 @@ async def survey(settings: Settings) -> Findings:
         "large bodies bypass the page cache" if direct else "all go through the page cache",
         settings.durability,
     )
+    await asyncio.to_thread(prepare_publishing, settings)
     state = await open_sqlite(layout.state_file, strict=settings.durability == "strict")
     try:
-        return Findings(abilities, base_above(await state.highest_epoch()))
+        return Findings(abilities, base_above(await state.highest_epoch()), new_memory())
     finally:
         await state.close()
 
@@ -155,13 +169,21 @@ async def open_backends(
         targets: The hooks that are told of changes; a guest tells those that the server does.
 
     Raises:
+        ConfigError: A library for the checks is missing.
         DataDirectoryError: It cannot be used.
     """
+    checks = () if findings is None else make_checks(settings)
     layout = Layout(settings.data_dir)
     strict = settings.durability == "strict"
-    compose = composer(path_of=layout.file_of, clock=clock)
+    compose = composer(path_of=place_of(settings, layout), clock=clock)
     recording = recording_of(settings, targets, compose, clock=clock)
-    state = await open_sqlite(layout.state_file, strict=strict, create=False, recording=recording)
+    state = await open_sqlite(
+        layout.state_file,
+        strict=strict,
+        create=False,
+        recording=recording,
+        keeps_addresses=settings.max_stored_per_address is not None,
+    )
     direct = findings is not None and _bypasses_page_cache(settings, findings.abilities)
     data = LocalStore(layout, strict=strict, direct=direct)
     try:
@@ -169,9 +191,22 @@ async def open_backends(
             await state.outbox.adopt(compose, clock)
         housekeeping = Housekeeping(layout)
         locks = _open_locks(settings, layout, findings.epoch_base if findings else 0)
+        # Where the system has no such locks there is one process; and a guest receives nothing.
+        is_shared = findings is not None and isinstance(locks, FileLocker)
+        slots = FileSlots(layout.locks / "transfers" if is_shared else None)
+        rates = SharedRates(
+            findings.rates if findings else new_memory(),
+            layout.locks / "rates" if is_shared else None,
+        )
         try:
-            yield Backends(state, state.outbox, compose, data, locks, housekeeping.is_ours)
+            yield Backends(
+                *(state, state.outbox, compose, data, locks, slots, rates, housekeeping.is_ours),
+                checks=checks,
+                publisher=make_publisher(settings, layout),
+            )
         finally:
+            slots.close()
+            rates.close()
             await locks.close()
             housekeeping.close()
     finally:

@@ -14,6 +14,7 @@ from tusd_py.errors import UploadNotFound
 from tusd_py.events import Listener
 from tusd_py.hooks.hook import OPEN_GATE, Gate, Hook, Point
 from tusd_py.hooks.post import Meter, Terms, deliver_all
+from tusd_py.limiting import accounts_of
 from tusd_py.logs import log_event
 from tusd_py.metrics import Metrics
 from tusd_py.protocol.expiration import Expiration
@@ -29,7 +30,9 @@ from tusd_py.uploads.expiration import Retention, Sweeper
 from tusd_py.uploads.finishing import Finishing
 from tusd_py.uploads.housekeeping import Housekeeping
 from tusd_py.uploads.recovery import recover
+from tusd_py.uploads.screening import Screening
 from tusd_py.uploads.service import UploadService
+from tusd_py.uploads.throttle import Throttle
 from tusd_py.uploads.transfer import Checkpoints
 from tusd_py.uploads.writer import Writer
 
@@ -206,6 +209,7 @@ def _build(
     settings: Settings, backends: Backends, clock: Clock, listener: Listener, gate: Gate
 ) -> tuple[UploadService, Housekeeping]:
     policy = _policy(settings)
+    accounts = accounts_of(settings)
     ending = Ending(state=backends.state, data=backends.data, clock=clock, listener=listener)
     finishing = Finishing(
         state=backends.state,
@@ -226,6 +230,7 @@ def _build(
         listener=listener,
         ending=ending,
         finishing=finishing,
+        accounts=accounts,
         gate=gate,
     )
     sweeper = Sweeper(
@@ -244,6 +249,7 @@ def _build(
         clock=clock,
         gate=gate,
         awaits=finishing.awaits,
+        accounts_of=accounts.of_upload,
     )
     service = UploadService(
         state=backends.state,
@@ -252,11 +258,15 @@ def _build(
         writer=writer,
         admission=Admission(
             backends.data,
+            backends.state,
             reserve=settings.disk_reserve,
-            max_open=settings.max_open_uploads_per_address,
+            accounts=accounts,
+            clock=clock,
         ),
         ending=ending,
         finishing=finishing,
+        screening=Screening(backends.data, backends.checks),
+        throttle=Throttle(backends.slots, backends.rates, timeout=settings.lock_timeout),
         concatenation=concatenation,
         sweeper=sweeper,
         policy=policy,

@@ -29,8 +29,16 @@ class UploadTerminated(Event):
     """A client or an operator removed it."""
 
 
+@dataclass(frozen=True, slots=True)
 class UploadRejected(Event):
-    """A hook or a check did not want it as it is; its bytes are removed."""
+    """
+    A hook or a check did not want it as it is; its bytes are removed.
+
+    Attributes:
+        by: The check's name, or `hook`.
+    """
+
+    by: str = "hook"
 
 
 class UploadExpired(Event):

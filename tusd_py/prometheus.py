@@ -8,7 +8,14 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from tusd_py import __version__
 from tusd_py.errors import TransferEnded, TusError, Unauthenticated
-from tusd_py.events import Event, UploadCreated, UploadExpired, UploadFinished, UploadTerminated
+from tusd_py.events import (
+    Event,
+    UploadCreated,
+    UploadExpired,
+    UploadFinished,
+    UploadRejected,
+    UploadTerminated,
+)
 from tusd_py.metrics import DIRECTORY_VARIABLE, Metrics
 
 #: Methods have a series each; whatever else a client makes up shares one.
@@ -42,12 +49,17 @@ class PrometheusMetrics(Metrics):
 
         self._events = {
             UploadCreated: counter("uploads_created", "Uploads that were created."),
-            UploadFinished: counter("uploads_finished", "Uploads whose last byte is durable."),
+            UploadFinished: counter(
+                "uploads_finished", "Uploads whose last byte is durable, and that may stay."
+            ),
             UploadTerminated: counter(
                 "uploads_terminated", "Uploads that a client or the operator removed."
             ),
             UploadExpired: counter("uploads_expired", "Uploads whose time was over."),
         }
+        self._rejected = counter(
+            "uploads_rejected", "Uploads that a hook or a check did not want.", "by"
+        )
         self._received = counter("received_bytes", "Bytes of bodies that were received.")
         self._transfers = gauge("transfers", "Bodies that are being received.")
         self._watchers = gauge("watchers", "Connections on which an upload is watched.")
@@ -91,7 +103,9 @@ class PrometheusMetrics(Metrics):
 
     def happened(self, event: Event) -> None:
         counter = self._events.get(type(event))
-        if counter is not None:
+        if isinstance(event, UploadRejected):
+            self._rejected.labels(event.by).inc()
+        elif counter is not None:
             counter.inc()
 
     def answered(self, method: str, status: int, seconds: float | None) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tusd_py.checking import has_checks
 from tusd_py.config.model import Settings
 from tusd_py.errors import DataDirectoryError
 from tusd_py.protocol.expiration import Expiration
@@ -25,6 +26,7 @@ from tusd_py.uploads.verification import PREFIXES, Finding, Verification
 
 _REBUILD = "keeps it under another name, and makes one of what can be read of it and the data"
 _DANGLING = "forgets them"
+_RECOUNTS = "counts anew"
 #: What SQLite keeps beside a file, and our own migrations.
 _BESIDE = ("-wal", "-shm")
 
@@ -105,6 +107,7 @@ class _Inspector:
         state = await asyncio.to_thread(salvage.open_to_read, self._layout.state_file)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(state.close)
+            report.findings += await self._wrong_usage(repairs=False)
             await self._run(Verification(state, self.inspection, clock=time.time), report)
         return report
 
@@ -121,6 +124,7 @@ class _Inspector:
         state = await open_sqlite(self._layout.state_file, strict=True, create=False)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(state.close)
+            report.findings += await self._wrong_usage(repairs=True)
             verification = Verification(state, self.inspection, clock=time.time, repairs=True)
             await self._run(verification, report)
         return report
@@ -142,6 +146,16 @@ class _Inspector:
             await asyncio.to_thread(salvage.remove_dangling_parts, file)
         message = f"names {count} parts of final uploads that are not there"
         return [Finding("parts_of_nothing", file.name, message, _DANGLING, True, repairs)]
+
+    async def _wrong_usage(self, *, repairs: bool) -> list[Finding]:
+        file = self._layout.state_file
+        count = await asyncio.to_thread(salvage.count_wrong_usage, file)
+        if count == 0:
+            return []
+        if repairs:
+            await asyncio.to_thread(salvage.recount_usage, file)
+        message = f"counts wrongly what {count} owners or addresses have"
+        return [Finding("usage_miscounted", file.name, message, _RECOUNTS, True, repairs)]
 
     async def _look_without_state(self, fault: StateFault) -> Report:
         """Say what is wrong with the state file, and what there is to make a new one of."""
@@ -226,7 +240,8 @@ def _rebuilding(settings: Settings) -> Rebuilding:
     expiration = Expiration(
         settings.expire_after if expires else None, settings.expiration == "sliding"
     )
-    return Rebuilding(settings.checkpoint_bytes, expiration)
+    awaits = has_checks(settings) or settings.publish != "none"
+    return Rebuilding(settings.checkpoint_bytes, expiration, awaits=awaits)
 
 
 def _link(file: Path, kept: Path) -> None:

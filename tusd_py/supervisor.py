@@ -29,13 +29,15 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from tusd_py.backends import Findings, check_authenticator, claim, forget_worker
+from tusd_py.checking import make_checks
 from tusd_py.composition import make_ready
 from tusd_py.config.load import ConfigError
 from tusd_py.config.model import Settings
-from tusd_py.errors import TusError
+from tusd_py.errors import DataDirectoryError, TusError
 from tusd_py.listening import listen, open_tls
 from tusd_py.logs import configure_logs
 from tusd_py.metrics import forget_process, shared_metrics
+from tusd_py.publishing import prepare_publishing
 from tusd_py.server import make_worker_runner
 
 log = logging.getLogger(__name__)
@@ -69,7 +71,8 @@ def supervise(settings: Settings, load_settings: LoadSettings, greet: Greet) -> 
         greet: Called once the sockets listen.
 
     Raises:
-        ConfigError: The certificate cannot be used, or what verifies tokens.
+        ConfigError: The certificate cannot be used, or what verifies tokens, or a library for
+            checks is missing.
         DataDirectoryError: The data directory cannot be used, or another server uses it.
         OSError: The address cannot be listened on.
         SystemExit: The end; the status tells how it went.
@@ -78,6 +81,7 @@ def supervise(settings: Settings, load_settings: LoadSettings, greet: Greet) -> 
     _allow_many_connections()
     tls = open_tls(settings)
     check_authenticator(settings)
+    make_checks(settings)
     activated = systemd.listen_fds(unset_environment=False) > 0
     with claim(settings), shared_metrics(settings.data_dir):
         # Before the rest, so that clients wait for it rather than being refused.
@@ -145,20 +149,26 @@ class _Application(BaseApplication):
         try:
             settings = self._load_settings()
             check_authenticator(settings)
+            make_checks(settings)
+            prepare_publishing(self._as_far_as_they_can_change(settings))
             self.tls = open_tls(settings)
-        except ConfigError as error:
+        except (ConfigError, DataDirectoryError) as error:
             log.error("The settings stay as they are: %s", error)
         else:
             self._take_up(settings)
         self.callable = None
         super().reload()
 
+    def _as_far_as_they_can_change(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={name: getattr(self._settings, name) for name in _FIXED})
+
     def _take_up(self, settings: Settings) -> None:
-        fixed = {name: getattr(self._settings, name) for name in _FIXED}
-        changed = [name for name in _FIXED if getattr(settings, name) != fixed[name]]
+        changed = [
+            name for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)
+        ]
         if changed:
             log.error("A new %s needs a restart; the old one stays.", " and ".join(changed))
-        self._settings = settings.model_copy(update=fixed)
+        self._settings = self._as_far_as_they_can_change(settings)
         configure_logs(log_format=settings.log_format, level=settings.log_level)
         log.info("The settings were read anew; new workers take over.")
 

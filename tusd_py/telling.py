@@ -17,6 +17,8 @@ from tusd_py.hooks.hook import OPEN_GATE, Compose, Gate, Hook, Point
 from tusd_py.hooks.payload import Composer
 from tusd_py.hooks.pre import AskingGate
 from tusd_py.hooks.webhook import open_webhooks
+from tusd_py.protocol.published_path import path_wanted
+from tusd_py.protocol.upload import Upload
 from tusd_py.state.outbox import Recording
 
 log = logging.getLogger(__name__)
@@ -28,13 +30,9 @@ NO_FUNCTIONS: Final[Functions] = {}
 _THREADS: Final = 8
 
 
-def composer(*, path_of: Callable[[str], Path], clock: Callable[[], float]) -> Compose:
+def composer(*, path_of: Callable[[Upload], Path], clock: Callable[[], float]) -> Compose:
     """Return what writes messages about uploads whose bytes are where *path_of* says."""
-    return Composer(
-        path_of=lambda upload_id: path_of(upload_id).absolute(),
-        new_id=lambda: secrets.token_hex(16),
-        clock=clock,
-    )
+    return Composer(path_of=path_of, new_id=lambda: secrets.token_hex(16), clock=clock)
 
 
 def targets_of(settings: Settings, functions: Functions) -> tuple[str, ...]:
@@ -72,7 +70,16 @@ def gate_of(settings: Settings, hooks: Sequence[Hook], compose: Compose) -> Gate
         compose,
         within=settings.hooks_timeout,
         silence_allows=settings.hooks_fail == "allow",
+        place=_place_below(settings.publish_directory),
     )
+
+
+def _place_below(directory: Path | None) -> Callable[[str], str] | None:
+    """Return what reads where hooks want uploads to be; None where they have no say."""
+    if directory is None:
+        return None
+    root = str(directory.resolve())
+    return lambda path: path_wanted(path, root)
 
 
 def _points(settings: Settings) -> list[Point]:

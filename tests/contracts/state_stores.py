@@ -3,20 +3,26 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 from tusd_py.state.opening import open_sqlite
 from tusd_py.state.state_store import StateStore
 
-#: Opens the store of a test; what an earlier opening committed is still there.
-OpenStore = Callable[[], AbstractAsyncContextManager[StateStore]]
+
+class OpenStore(Protocol):
+    """Opens the store of a test; what an earlier opening committed is still there."""
+
+    def __call__(self, **options: Any) -> AbstractAsyncContextManager[StateStore]:
+        """Return the store, opened with *options*."""
+        ...
 
 
-def opener(open_store: Callable[[Path], Awaitable[StateStore]], place: Path) -> OpenStore:
+def opener(open_store: Callable[..., Awaitable[StateStore]], place: Path) -> OpenStore:
     """Return what opens the store at *place* as often as a test wants."""
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[StateStore]:
-        store = await open_store(place)
+    async def opened(**options: Any) -> AsyncIterator[StateStore]:
+        store = await open_store(place, **options)
         try:
             yield store
         finally:
@@ -25,15 +31,15 @@ def opener(open_store: Callable[[Path], Awaitable[StateStore]], place: Path) -> 
     return opened
 
 
-def _strict(place: Path) -> Awaitable[StateStore]:
-    return open_sqlite(place / "state.sqlite3", strict=True)
+def _strict(place: Path, **options: Any) -> Awaitable[StateStore]:
+    return open_sqlite(place / "state.sqlite3", strict=True, **options)
 
 
-def _relaxed(place: Path) -> Awaitable[StateStore]:
-    return open_sqlite(place / "state.sqlite3", strict=False)
+def _relaxed(place: Path, **options: Any) -> Awaitable[StateStore]:
+    return open_sqlite(place / "state.sqlite3", strict=False, **options)
 
 
-STATE_STORES: dict[str, Callable[[Path], Awaitable[StateStore]]] = {
+STATE_STORES: dict[str, Callable[..., Awaitable[StateStore]]] = {
     "sqlite-strict": _strict,
     "sqlite-relaxed": _relaxed,
 }

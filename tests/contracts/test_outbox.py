@@ -22,8 +22,8 @@ from tests.contracts.examples import (
 from tusd_py.errors import Displaced, StateError
 from tusd_py.hooks.hook import CALLER, Caller, Message, Point
 from tusd_py.protocol.upload import Upload, UploadState
-from tusd_py.state.outbox import Delivery, Recording
 from tusd_py.state.opening import open_sqlite
+from tusd_py.state.outbox import Delivery, Recording
 from tusd_py.state.sqlite import SqliteStore
 
 #: Long after everything that the examples do.

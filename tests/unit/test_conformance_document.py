@@ -55,8 +55,11 @@ def test_every_file_of_tests_proves_something() -> None:
             "test_asking_hooks.py",
         ),
         *("test_late_heads.py", "test_connection_limits.py", "test_open_uploads_limit.py"),
+        *("test_limits.py", "test_limits_of_uploads.py"),
         *("test_page.py", "test_events.py"),
         *("test_attacks.py", "test_hostile_services.py"),
+        *("test_content_checks.py", "test_content_rules.py"),
+        *("test_publishing.py", "test_publishing_hooks.py"),
         *("test_auth.py", "test_auth_before_body.py", "test_auth_scopes.py"),
         *("test_auth_services.py", "test_auth_tokens.py", "test_upload_links.py"),
     }

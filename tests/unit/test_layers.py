@@ -18,7 +18,8 @@ MODULES = sorted(ROOT.rglob("*.py"), key=str)
 #: The interfaces. Whatever implements one is imported by `backends` alone, by `publishing`, which
 #: is a part of it, and by `repair`, which opens what no server could.
 INTERFACES = {
-    *("locks.locker", "storage.data_store", "state.state_store", "state.outbox"),
+    *("locks.locker", "locks.slots", "locks.rates"),
+    *("storage.data_store", "state.state_store", "state.outbox"),
     *("hooks.hook", "content.check", "storage.publisher"),
 }
 #: What a layer may import of this project, by the beginning of the name.
@@ -39,6 +40,8 @@ LAYERS = {
     ),
     "auth": ("errors", "bounded_read", "auth"),
     "locks.locker": ("errors", "protocol", "events"),
+    "locks.slots": ("protocol",),
+    "locks.rates": ("protocol",),
     "content.check": ("errors", "protocol"),
     "content": ("errors", "protocol", "content"),
     "storage.publisher": ("errors", "protocol"),
@@ -69,6 +72,7 @@ LAYERS = {
     "telling": ("config", "hooks", "protocol", "state.outbox"),
     "publishing": ("config", "hooks.payload", "protocol", "storage"),
     "checking": ("config", "content"),
+    "limiting": ("protocol", "config", "uploads.accounts"),
     "backends": (
         *("telling", "hooks.hook", "checking", "publishing"),
         "content.check",
@@ -81,7 +85,7 @@ LAYERS = {
     ),
     "composition": (
         *("errors", "protocol", "events", "config", "logs", "backends", "uploads"),
-        *("telling", "hooks.post", "metrics", *INTERFACES),
+        *("telling", "hooks.post", "metrics", "limiting", *INTERFACES),
     ),
     "repair": ("errors", "protocol", "config", "checking", "storage", "state", "uploads"),
     "server": (
@@ -101,7 +105,7 @@ LAYERS = {
     ),
     "listening": ("config",),
     "supervisor": (
-        *("checking", "errors"),
+        *("checking", "publishing", "errors"),
         "config",
         "listening",
         "logs",

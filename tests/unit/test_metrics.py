@@ -103,7 +103,8 @@ class TestOneProcess:
 
     def test_tells_refusals_from_transfers_that_ended(self) -> None:
         metrics = open_metrics(enabled=True)
-        for error in (Disconnected(), TooSlow(), TooSlow(), LockTimeout(), TooManyUploads(3)):
+        refused = TooManyUploads("max_open_uploads_per_owner", 3)
+        for error in (Disconnected(), TooSlow(), TooSlow(), LockTimeout(), refused):
             metrics.failed(error)
         counted = figures(metrics.written())
         assert counted['tusd_py_transfers_ended_early_total{code="disconnected"}'] == 1

@@ -77,8 +77,9 @@ class TestPackage:
         }
         # aiohttp's worker for gunicorn imports it, by the name of its class.
         assert needed - {"uvloop"} <= imported
-        optional = requirements(setup_cfg["options.extras_require"]["jwt"])
-        needed |= {plain(requirement.name) for requirement in optional}
+        for extra in ("jwt", "content"):
+            optional = requirements(setup_cfg["options.extras_require"][extra])
+            needed |= {plain(requirement.name) for requirement in optional}
         # What comes along by the declared range of a package, and is in its interface, may be used.
         brought = {
             plain(Requirement(line).name) for name in needed for line in requires(name) or []

@@ -130,7 +130,9 @@ def ls(
     if not uploads:
         say("no uploads found")
         return
-    print_table(("ID", "STATE", "SIZE", "DONE", "LAST BYTE", "NAME"), list(map(_row, uploads)))
+    header = ("ID", "STATE", "SIZE", "DONE", "LAST BYTE", "NAME", "REASON")
+    shown = len(header) if any(upload.rejection for upload in uploads) else len(header) - 1
+    print_table(header[:shown], [_row(upload)[:shown] for upload in uploads])
     if len(uploads) == limit:
         say(f"stopped after {limit}; see more with --limit")
 
@@ -149,6 +151,7 @@ def _row(upload: Upload) -> tuple[str, ...]:
         done,
         local_time(upload.touched_at),
         name if isinstance(name, str) else "-",
+        upload.rejection or "-",
     )
 
 
@@ -178,6 +181,8 @@ def _as_document(upload: Upload) -> dict[str, Any]:
         "touched_at": iso_time(upload.touched_at),
         "expires_at": iso_time(upload.expires_at),
         "finished_at": iso_time(upload.finished_at),
+        "path": upload.path,
+        "rejection": upload.rejection,
     }
 
 
@@ -211,6 +216,10 @@ def show(config: Path | None, data_dir: str | None, as_json: bool, upload_id: st
         ("finished", local_time(upload.finished_at) if upload.finished_at else "not yet"),
         ("expires", local_time(upload.expires_at)),
     ]
+    if upload.path is not None:
+        rows.append(("published as" if upload.is_finished else "to publish as", upload.path))
+    if upload.rejection is not None:
+        rows.append(("rejected", upload.rejection))
     rows += [("part", part) for part in upload.parts]
     for key, value in _metadata(upload).items():
         rows.append(

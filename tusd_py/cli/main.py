@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "show": ("tusd_py.cli.commands", "show"),
     "link": ("tusd_py.cli.link", "link"),
     "token": ("tusd_py.cli.make_token", "token"),
+    "usage": ("tusd_py.cli.usage", "usage"),
     "rm": ("tusd_py.cli.commands", "rm"),
     "hooks": ("tusd_py.cli.hooks", "hooks"),
     "sweep": ("tusd_py.cli.commands", "sweep"),

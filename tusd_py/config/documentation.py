@@ -82,7 +82,7 @@ def _yaml(form: str, value: str) -> str:
     if form == "LIST":
         items = [] if value == "none" else value.split(", ")
         return f"[{', '.join(item if item.isalnum() else repr(item) for item in items)}]"
-    return value
+    return repr(value) if value.startswith("{") else value  # a mapping, to YAML
 
 
 def main() -> None:

@@ -13,14 +13,24 @@ from pydantic import ConfigDict
 from tusd_py.config.settings.access import AccessSettings
 from tusd_py.config.settings.clients import ClientSettings
 from tusd_py.config.settings.connections import ConnectionSettings
+from tusd_py.config.settings.content import ContentSettings
 from tusd_py.config.settings.keeping import KeepingSettings
+from tusd_py.config.settings.limits import LimitSettings
+from tusd_py.config.settings.publishing import PublishingSettings
 from tusd_py.config.settings.telling import TellingSettings
 from tusd_py.config.units import Unit
 
 
 # Fields come in the order of the bases from the last to the first.
 class Settings(
-    TellingSettings, AccessSettings, ClientSettings, KeepingSettings, ConnectionSettings
+    TellingSettings,
+    AccessSettings,
+    ClientSettings,
+    PublishingSettings,
+    ContentSettings,
+    KeepingSettings,
+    LimitSettings,
+    ConnectionSettings,
 ):
     """Every setting of the server; frozen, complete and valid once it exists."""
 

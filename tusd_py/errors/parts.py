@@ -51,6 +51,21 @@ class CheckUnavailable(TusError):
         self.reason = reason
 
 
+class PublishingUnavailable(TusError):
+    """
+    A complete upload cannot be published at the moment: that is tried again later.
+
+    Attributes:
+        reason: What failed and what to do, for operators alone.
+    """
+
+    code = "publishing_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("This upload cannot be handed over at the moment: that is tried again.")
+        self.reason = reason
+
+
 class HookUnavailable(TusError):
     """
     A hook could not be told or asked, or its answer cannot be used.

@@ -128,6 +128,7 @@ class ContentRefused(ProtocolError):
 
     Attributes:
         status: What the client is answered.
+        check: The name of the check that refused it, once that is known.
     """
 
     code = "content_refused"
@@ -135,6 +136,7 @@ class ContentRefused(ProtocolError):
     def __init__(self, message: str, status: int = HTTPStatus.UNPROCESSABLE_ENTITY) -> None:
         super().__init__(message)
         self.status = status
+        self.check = ""
 
 
 class UnsupportedVersion(ProtocolError):
@@ -156,20 +158,6 @@ class UnsupportedMediaType(ProtocolError):
 
     code = "unsupported_media_type"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-
-
-class TooManyUploads(ProtocolError):
-    """The client has as many unfinished uploads as it may have; nothing was created."""
-
-    code = "too_many_uploads"
-    status = HTTPStatus.TOO_MANY_REQUESTS
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"This address has {limit} unfinished uploads, as many as it may have"
-            " (max_open_uploads_per_address): finish or delete one first."
-        )
-        self.limit = limit
 
 
 class PreconditionFailed(ProtocolError):

@@ -100,7 +100,7 @@ class Reply:
         stops: Whoever is writing has to leave, and the upload goes.
         upload_id: What the upload is to be called; None for whatever it would be.
         metadata: What its metadata is to be; None for what the client sent.
-        storage: Where it is to be kept.
+        storage: Where it is to be published, as `Path`.
     """
 
     answer: Answer = field(default_factory=Answer)

@@ -21,7 +21,7 @@ class Composer:
     Writes messages.
 
     Args:
-        path_of: Where an upload's bytes are.
+        path_of: Where an upload's bytes are for others.
         new_id: Makes an event's id.
         clock: Returns seconds since the epoch.
     """
@@ -29,7 +29,7 @@ class Composer:
     def __init__(
         self,
         *,
-        path_of: Callable[[str], Path],
+        path_of: Callable[[Upload], Path],
         new_id: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
@@ -43,7 +43,7 @@ class Composer:
         document = {
             "Type": point.value,
             "Event": {
-                "Upload": self._describe(point, upload),
+                "Upload": self._upload(point, upload),
                 "HTTPRequest": {
                     "Method": caller.method,
                     "URI": caller.uri,
@@ -57,21 +57,31 @@ class Composer:
         }
         return Message(event_id, upload.id, point, json.dumps(document, ensure_ascii=False))
 
-    def _describe(self, point: Point, upload: Upload) -> dict[str, Any]:
+    def _upload(self, point: Point, upload: Upload) -> dict[str, Any]:
         # A hook may give it another name, so it has none before that, as with tusd.
-        is_there = point is not Point.PRE_CREATE
-        path = str(self._path_of(upload.id))
-        return {
-            "ID": upload.id if is_there else "",
-            "Size": upload.length or 0,
-            "SizeIsDeferred": upload.length is None,
-            "Offset": upload.offset,
-            "MetaData": readable_metadata(upload.metadata),
-            "IsPartial": upload.is_partial,
-            "IsFinal": upload.is_final,
-            "PartialUploads": list(upload.parts) or None,
-            "Storage": {"Type": "filestore", "Path": path} if is_there else None,
-        }
+        if point is Point.PRE_CREATE:
+            return {**_described(upload), "ID": "", "Storage": None}
+        place = {"Type": "filestore", "Path": str(self._path_of(upload))}
+        return {**_described(upload), "Storage": place}
+
+
+def describe(upload: Upload) -> str:
+    """Return what stands beside a published upload, as in tusd's files that end in `.info`."""
+    document = {**_described(upload), "Owner": upload.owner, "Created": _written(upload.created_at)}
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _described(upload: Upload) -> dict[str, Any]:
+    return {
+        "ID": upload.id,
+        "Size": upload.length or 0,
+        "SizeIsDeferred": upload.length is None,
+        "Offset": upload.offset,
+        "MetaData": readable_metadata(upload.metadata),
+        "IsPartial": upload.is_partial,
+        "IsFinal": upload.is_final,
+        "PartialUploads": list(upload.parts) or None,
+    }
 
 
 def readable_metadata(header: str | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tusd_py.errors import HookUnavailable, InvalidHeader, RefusedByHook
@@ -23,6 +23,8 @@ class AskingGate(Gate):
         compose: Writes the message.
         within: How many seconds a hook may take.
         silence_allows: Whether a hook that cannot be asked has nothing against it.
+        place: Reads where a hook wants an upload to be published, and raises ValueError where that
+            cannot be; None where nothing is published.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class AskingGate(Gate):
         *,
         within: float,
         silence_allows: bool,
+        place: Callable[[str], str] | None = None,
     ) -> None:
         self._hooks = hooks
         self._points = points
         self._compose = compose
         self._within = within
         self._silence_allows = silence_allows
+        self._place = place
 
     def asks(self, point: Point) -> bool:
         return point in self._points
@@ -63,7 +67,10 @@ class AskingGate(Gate):
         """Return *upload* as the hook wants it; raises what `Gate` says."""
         try:
             reply = await self._reply(hook, self._compose(point, upload, CALLER.get()))
-            amended = _amended(upload, reply) if point is Point.PRE_CREATE else upload
+            if point is Point.PRE_CREATE:
+                amended = _placed(_amended(upload, reply), reply, self._place)
+            else:
+                amended = upload
         except HookUnavailable as error:
             known = {"hook": hook.name, "reason": error.reason, "upload_id": upload.id}
             if self._silence_allows:
@@ -111,11 +118,6 @@ def _amended(upload: Upload, reply: Reply) -> Upload:
     Raises:
         HookUnavailable: It wants what cannot be.
     """
-    if reply.storage:
-        log.warning(
-            "A hook changes where an upload is stored, which is not possible: ignored.",
-            extra={"upload_id": upload.id},
-        )
     if reply.metadata is not None:
         pairs = {key: value.encode() for key, value in reply.metadata.items()}
         header = format_metadata(pairs)
@@ -131,3 +133,25 @@ def _amended(upload: Upload, reply: Reply) -> Upload:
             raise HookUnavailable("answered an ID that is not 32 digits 0-9a-f")
         upload = replace(upload, id=reply.upload_id)
     return upload
+
+
+def _placed(upload: Upload, reply: Reply, place: Callable[[str], str] | None) -> Upload:
+    """
+    Return the upload with the path that the hook wants for it; parts get none.
+
+    Raises:
+        HookUnavailable: It wants a path that cannot be.
+    """
+    path = reply.storage.get("Path")
+    if not path or upload.is_partial:
+        return upload
+    if place is None:
+        log.warning(
+            "A hook says where an upload is to be stored, and nothing is published: ignored.",
+            extra={"upload_id": upload.id},
+        )
+        return upload
+    try:
+        return replace(upload, path=place(path))
+    except ValueError as error:
+        raise HookUnavailable("answered a Path that leads out of publish_directory") from error

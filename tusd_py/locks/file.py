@@ -5,16 +5,11 @@ An upload is held by a lock on one byte of a file that all processes open: the b
 hash names. Nothing is created for a hold, so nothing can outlive it, and the kernel lets go of it
 when a process ends however it ended, after the last write of the process was done: a killed writer
 can neither keep an upload nor write to it later.
-
-The locks belong to the open file (`F_OFD_SETLK`), not to the process as POSIX's older ones do, so
-another descriptor that is closed somewhere in the process cannot take them away.
 """
 
 import asyncio
-import errno
 import fcntl
 import os
-import struct
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import (
@@ -24,10 +19,10 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from hashlib import blake2b
 from pathlib import Path
 
 from tusd_py.errors import Displaced, LockTimeout
+from tusd_py.locks import byte_lock
 from tusd_py.locks.locker import Hold, Locker
 from tusd_py.locks.postbox import Postbox
 from tusd_py.locks.turns import NewEpoch, Turn, Turns
@@ -39,8 +34,6 @@ _FILES = 16
 #: unless that process was killed.
 _LOOK_AGAIN = 0.05
 _WANT, _FREE = "want", "free"
-#: `struct flock`: type, whence, start, length, and a process id that has to be zero.
-_FLOCK = struct.Struct("hhqqi0q")
 
 
 def is_supported() -> bool:
@@ -155,13 +148,7 @@ class FileLocker(Locker):
                     holder.want(Displaced())
 
     def _lock(self, upload_id: str) -> bool:
-        try:
-            self._call(fcntl.F_OFD_SETLK, fcntl.F_WRLCK, upload_id)
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                return False
-            raise
-        return True
+        return byte_lock.try_lock(*self._place(upload_id))
 
     def _is_locked(self, upload_id: str) -> bool:
         """Tell whether another process has the lock."""
@@ -173,11 +160,13 @@ class FileLocker(Locker):
             self._postbox.send(sender, _FREE, upload_id)
 
     def _call(self, command: int, kind: int, upload_id: str) -> int:
-        """Call the kernel about the byte of an upload; return the kind of lock it answers with."""
-        number = int.from_bytes(blake2b(upload_id.encode(), digest_size=8).digest())
-        file, byte = self._files[number % _FILES], number >> 2
-        answer = fcntl.fcntl(file, command, _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0))
-        return int(_FLOCK.unpack(answer)[0])
+        file, byte = self._place(upload_id)
+        return byte_lock.call(file, command, kind, byte)
+
+    def _place(self, upload_id: str) -> tuple[int, int]:
+        """Return the file, and the byte in it, that stand for an upload."""
+        number = byte_lock.number_of(upload_id)
+        return self._files[number % _FILES], number >> 2
 
 
 def _open(path: Path) -> int:

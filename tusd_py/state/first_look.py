@@ -14,6 +14,8 @@ _QUESTIONS = (
     "SELECT * FROM part",
     "SELECT max(final_id) FROM part",
     "SELECT max(upload_id) FROM part",
+    "SELECT * FROM usage",
+    "SELECT max(at) FROM creation",
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlite_utils import Database, Migrations
 
 from tusd_py.errors import DataDirectoryError
+from tusd_py.state import usage_schema
 
 migrations = Migrations("tusd_py")
 
@@ -121,6 +122,13 @@ def m004_verdicts(db: Database) -> None:
     """Keep where an upload is published, and why one was rejected."""
     db.execute("ALTER TABLE upload ADD COLUMN path TEXT")
     db.execute("ALTER TABLE upload ADD COLUMN rejection TEXT")
+
+
+@migrations()
+def m005_usage(db: Database) -> None:
+    """Count what each owner and each address has, from now on and what is there already."""
+    for statement in usage_schema.STATEMENTS:
+        db.execute(statement)
 
 
 def known_steps() -> set[str]:

@@ -23,7 +23,12 @@ _BUSY_TIMEOUT = 10.0
 
 
 async def open_sqlite(
-    path: Path, *, strict: bool, create: bool = True, recording: Recording | None = None
+    path: Path,
+    *,
+    strict: bool,
+    create: bool = True,
+    recording: Recording | None = None,
+    keeps_addresses: bool = False,
 ) -> SqliteStore:
     """
     Open the state file, migrating it as needed.
@@ -34,6 +39,7 @@ async def open_sqlite(
         strict: Flush at every commit (synchronous=FULL); otherwise a power cut may take the
             last commits with it, while the file stays whole.
         recording: Which changes are told to whom; none to nobody by default.
+        keeps_addresses: Whether complete uploads keep the address that they came from.
 
     Raises:
         DataDirectoryError: It cannot be opened, or is no state file of ours.
@@ -57,6 +63,7 @@ async def open_sqlite(
         SqliteThread(writer, begin="BEGIN IMMEDIATE", turn=turn),
         SqliteThread(reader, begin="BEGIN"),
         recording,
+        keeps_addresses=keeps_addresses,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from tusd_py.errors import DataDirectoryError, ProtocolError
 from tusd_py.protocol.concatenation import parse_concat
 from tusd_py.protocol.upload import MAX_LENGTH, Upload, is_upload_id
+from tusd_py.state import usage
 from tusd_py.state.migrations import known_steps
 from tusd_py.state.rows import COLUMNS, INSERT_PART, PLACES, to_part_rows, to_row, to_upload
 from tusd_py.state.sqlite import SqliteStore
@@ -103,6 +104,18 @@ def remove_dangling_parts(path: Path) -> None:
         db.execute(f"DELETE {_DANGLING}")
 
 
+def count_wrong_usage(path: Path) -> int:
+    """Return for how many owners and addresses another use is noted than they have. Blocks."""
+    with closing(_read_only(path)) as db:
+        return usage.count_wrong(db)
+
+
+def recount_usage(path: Path) -> None:
+    """Note what they have. Blocks."""
+    with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT)) as db, db:
+        usage.recount(db)
+
+
 def fold_in_log(path: Path) -> None:
     """Move what the write-ahead log holds into the state file, if that can be done. Blocks."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT)) as db:
@@ -127,21 +140,25 @@ def salvage(damaged: Path, fresh: Path) -> int:
 # --- looking ---
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    """Return a connection that has read something; raises `sqlite3.DatabaseError`."""
+def _read_only(path: Path, *, lenient: bool = False) -> sqlite3.Connection:
+    """
+    Return a connection that has read something; raises `sqlite3.DatabaseError`.
+
+    Where it is *lenient*, whatever of the schema makes no sense is passed over.
+    """
     wal = path.with_name(f"{path.name}-wal")
     try:
-        return _connect(path, "mode=ro")
+        return _connect(path, "mode=ro", lenient=lenient)
     except sqlite3.OperationalError as error:
         # Readers share memory in a file beside; where none can be made, nobody writes either.
         cannot_open = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN
         nothing_else = not wal.exists() or wal.stat().st_size == 0
         if cannot_open and nothing_else and not os.access(path.parent, os.W_OK):
-            return _connect(path, "mode=ro&immutable=1")
+            return _connect(path, "mode=ro&immutable=1", lenient=lenient)
         raise
 
 
-def _connect(path: Path, query: str) -> sqlite3.Connection:
+def _connect(path: Path, query: str, *, lenient: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
         uri=True,
@@ -150,10 +167,17 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
+        if lenient:
+            # With this SQLite does not refuse a whole file for one trigger that it cannot read.
+            connection.execute("PRAGMA writable_schema = ON")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError:
         connection.close()
         raise
+    except UnicodeDecodeError:
+        # SQLite quotes what it complains of.
+        connection.close()
+        raise sqlite3.DatabaseError("malformed schema") from None
     return connection
 
 
@@ -195,9 +219,10 @@ def _cannot_look(path: Path, error: sqlite3.DatabaseError) -> DataDirectoryError
 def _readable(damaged: Path) -> Iterator[Upload]:
     """Yield the uploads that can be read and make sense."""
     try:
-        with closing(_read_only(damaged)) as db:
+        with closing(_read_only(damaged, lenient=True)) as db:
             db.text_factory = bytes  # what is no text must not end the reading
-            present = {name.decode() for _, name, *_ in db.execute("PRAGMA table_info(upload)")}
+            columns = db.execute("PRAGMA table_info(upload)")
+            present = {name.decode(errors="replace") for _, name, *_ in columns}
             selected = ", ".join(f'"{name}"' if name in present else "NULL" for name in _NAMES)
             if "id" in present:
                 yield from filter(None, map(_sensible, _rows(db, selected)))
@@ -220,7 +245,7 @@ def _rows(db: sqlite3.Connection, selected: str) -> Iterator[Sequence[Any]]:
         low, high = ranges.pop()
         try:
             for rowid, *row in db.execute(statement, (low, high)):
-                low = rowid + 1
+                low = max(low, rowid + 1)  # damage may lead back to rows that were read
                 yield row
         except sqlite3.DatabaseError:
             if low < high:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from tusd_py.errors import Displaced, TooManyUploads
+from tusd_py.errors import Displaced
 from tusd_py.hooks.hook import Point
+from tusd_py.protocol.limits import Account, Kind, Usage
 from tusd_py.protocol.upload import Upload, UploadState
-from tusd_py.state import statements
+from tusd_py.state import statements, usage
 from tusd_py.state.outbox import Recording
 from tusd_py.state.rows import (
     INSERT_PART,
@@ -31,23 +32,34 @@ class SqliteStore(StateStore):
     Writes share one connection and its commits; reads have a connection of their own, so that a
     HEAD never waits for somebody else's flush.
 
+    Args:
+        writer: Runs what changes something.
+        reader: Runs the rest.
+        recording: Which changes are told to whom; none to nobody.
+        keeps_addresses: Whether complete uploads keep the address that they came from.
+
     Attributes:
         outbox: What is still to be told; written with each change that *recording* names.
     """
 
     def __init__(
-        self, writer: SqliteThread, reader: SqliteThread, recording: Recording | None = None
+        self,
+        writer: SqliteThread,
+        reader: SqliteThread,
+        recording: Recording | None = None,
+        *,
+        keeps_addresses: bool = False,
     ) -> None:
         self._writer = writer
         self._reader = reader
+        self._keeps_addresses = keeps_addresses
         self.outbox = SqliteOutbox(writer, reader, recording)
 
-    async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
+    async def create(self, upload: Upload, accounts: Sequence[Account] = ()) -> None:
         def work(db: sqlite3.Connection, telling: Telling) -> None:
-            if max_open is not None and upload.address is not None:
-                _check_open(db, upload, max_open)
             db.execute(statements.INSERT, to_row(upload))
             db.executemany(INSERT_PART, to_part_rows(upload))
+            usage.admit(db, upload, accounts)
             for point, then in _steps_to(upload):
                 telling.tell(db, point, then)
 
@@ -71,6 +83,7 @@ class SqliteStore(StateStore):
             "finished_at": to_milliseconds(change.finished_at),
             "now": to_milliseconds(change.now),
             "expires_at": to_milliseconds(change.expires_at),
+            "keeps_address": self._keeps_addresses,
         }
 
         def work(db: sqlite3.Connection, telling: Telling) -> Upload:
@@ -78,6 +91,8 @@ class SqliteStore(StateStore):
             if row is None:
                 raise Displaced
             upload = to_upload(row)
+            if (upload.length or change.to_offset) > change.from_offset:
+                usage.check_stored(db, change.accounts, change.now)
             if upload.is_finished:
                 telling.tell(db, Point.POST_FINISH, upload)
             elif change.to_offset > change.from_offset:
@@ -86,11 +101,33 @@ class SqliteStore(StateStore):
 
         return await self._change(work)
 
+    async def check_stored(self, accounts: Sequence[Account], more: int, now: float) -> None:
+        await self._reader.run(lambda db: usage.check_stored(db, accounts, now, more))
+
     async def finish_final(
-        self, upload_id: str, length: int, now: float, *, checks: bool = False
+        self,
+        upload_id: str,
+        length: int,
+        now: float,
+        *,
+        checks: bool = False,
+        accounts: Sequence[Account] = (),
     ) -> Upload | None:
-        values = {"id": upload_id, "length": length, "now": to_milliseconds(now), "checks": checks}
-        return await self._change(_finishing(statements.FINISH_FINAL, values))
+        values = {
+            "id": upload_id,
+            "length": length,
+            "now": to_milliseconds(now),
+            "checks": checks,
+            "keeps_address": self._keeps_addresses,
+        }
+        change = _finishing(statements.FINISH_FINAL, values)
+
+        def work(db: sqlite3.Connection, telling: Telling) -> Upload | None:
+            upload = change(db, telling)
+            usage.check_stored(db, accounts, now)
+            return upload
+
+        return await self._change(work)
 
     async def finish(
         self, upload_id: str, now: float, *, path: str | None = None, moved: bool = False
@@ -176,6 +213,9 @@ class SqliteStore(StateStore):
         values = {"state": state and state.value, "owner": owner, "limit": limit}
         return await self._all(statements.LIST, values)
 
+    async def usage(self, kind: Kind) -> list[Usage]:
+        return await self._reader.run(lambda db: usage.list_usage(db, kind))
+
     async def count_living(self, limit: int) -> int:
         return await self._reader.run(
             lambda db: int(db.execute(statements.COUNT_LIVING, (limit,)).fetchone()[0])
@@ -206,13 +246,6 @@ class SqliteStore(StateStore):
         result = await self._writer.run(lambda db: work(db, telling))
         self.outbox.ring()
         return result
-
-
-def _check_open(db: sqlite3.Connection, upload: Upload, most: int) -> None:
-    """Refuse where the address has that many; the transaction lets nobody come in between."""
-    values = {"address": upload.address, "now": to_milliseconds(upload.created_at)}
-    if db.execute(statements.COUNT_OPEN, values).fetchone()[0] >= most:
-        raise TooManyUploads(most)
 
 
 def _steps_to(upload: Upload) -> Iterator[tuple[Point, Upload]]:

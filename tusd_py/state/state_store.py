@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from tusd_py.protocol.limits import Account, Kind, Usage
 from tusd_py.protocol.upload import Upload, UploadState
 
 
@@ -21,6 +22,7 @@ class Advance:
         now: Seconds since the epoch.
         expires_at: When it expires if it is not complete by this.
         checks: Whether it still has to be checked, or published, once it is complete.
+        accounts: Who may not store more by this than they may have.
     """
 
     upload_id: str
@@ -31,6 +33,7 @@ class Advance:
     now: float
     expires_at: float | None
     checks: bool = False
+    accounts: tuple[Account, ...] = ()
 
     @property
     def completes(self) -> bool:
@@ -73,17 +76,18 @@ class StateStore(Protocol):
     nothing where it raises. Each raises `StateError` where the store itself fails.
     """
 
-    async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
+    async def create(self, upload: Upload, accounts: Sequence[Account] = ()) -> None:
         """
         Add *upload* with its parts; the id is new.
 
         Args:
             upload: As it begins.
-            max_open: How many unfinished uploads its address may have with it. However many
-                create at once, and in however many processes: there are never more.
+            accounts: Whose it is, and where it comes from, where that is limited. However many
+                create at once, and in however many processes: nobody ever has more than they may.
 
         Raises:
-            TooManyUploads: The address has that many; expired ones do not count.
+            TooManyCreations, TooManyUploads, TooMuchStored: Somebody would; what is expired does
+                not count.
         """
         ...
 
@@ -104,16 +108,36 @@ class StateStore(Protocol):
         Raises:
             Displaced: The upload is no longer where the writer found it: a newer hold moved it,
                 or it was removed or expired meanwhile.
+            TooMuchStored: It grows by this, past what one of its accounts may store.
+        """
+        ...
+
+    async def check_stored(self, accounts: Sequence[Account], more: int, now: float) -> None:
+        """
+        Say at once what `create` or `advance` would say of *more* bytes; nothing is reserved.
+
+        Raises:
+            TooMuchStored: They do not fit into what one of the accounts may store.
         """
         ...
 
     async def finish_final(
-        self, upload_id: str, length: int, now: float, *, checks: bool = False
+        self,
+        upload_id: str,
+        length: int,
+        now: float,
+        *,
+        checks: bool = False,
+        accounts: Sequence[Account] = (),
     ) -> Upload | None:
         """
         Finish a final upload whose parts are joined, or let it be checked where *checks* says so.
 
         Returns None where it is gone meanwhile.
+
+        Raises:
+            TooMuchStored: Its length was not known before, and does not fit into what one of
+                *accounts* may store.
         """
         ...
 
@@ -183,6 +207,10 @@ class StateStore(Protocol):
         self, *, state: UploadState | None, owner: str | None, limit: int
     ) -> list[Upload]:
         """Return uploads, the newest first."""
+        ...
+
+    async def usage(self, kind: Kind) -> list[Usage]:
+        """Return what everybody has who has anything, those first who store most."""
         ...
 
     async def count_living(self, limit: int) -> int:

@@ -3,17 +3,13 @@
 from tusd_py.state.rows import COLUMNS, PLACES
 
 INSERT = f"INSERT INTO upload ({COLUMNS}) VALUES ({PLACES})"
-COUNT_OPEN = """
-    SELECT count(*) FROM upload
-    WHERE address = :address AND (expires_at IS NULL OR expires_at > :now)
-"""
 FIND = f"SELECT {COLUMNS} FROM upload WHERE id = ?"
 FIND_PARTS = "SELECT upload_id FROM part WHERE final_id = ? ORDER BY position"
 ADVANCE = f"""
     UPDATE upload SET
         "offset" = :to_offset, length = :length, epoch = :epoch, touched_at = :now,
         state = :state, finished_at = :finished_at,
-        address = CASE WHEN NOT :completes THEN address END,
+        address = CASE WHEN NOT :completes OR :keeps_address THEN address END,
         expires_at = CASE WHEN :completes AND concat IS NULL THEN NULL ELSE :expires_at END
     WHERE id = :id AND state = 'open' AND "offset" = :from_offset AND epoch <= :epoch
         AND (length IS NULL OR length = :length)
@@ -24,7 +20,7 @@ FINISH_FINAL = f"""
         length = :length, "offset" = :length, touched_at = :now,
         state = CASE WHEN :checks THEN 'checking' ELSE 'finished' END,
         finished_at = CASE WHEN NOT :checks THEN :now END,
-        expires_at = NULL, address = NULL
+        expires_at = NULL, address = CASE WHEN :keeps_address THEN address END
     WHERE id = :id AND state = 'concatenating'
     RETURNING {COLUMNS}
 """

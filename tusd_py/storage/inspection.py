@@ -99,6 +99,8 @@ class LocalInspection(Inspection):
             fault = self._fault("file_unreadable", path, message, _LOOK, can_mend=False)
             return Evidence(path.name, None, 0.0, None, (fault,))
         faults = tuple(self._faults_of(path, status, _FILE_MODE))
+        if status.st_nlink > 1:  # it is published, and that is for those who read it there
+            faults = tuple(fault for fault in faults if fault.code != "file_mode")
         return Evidence(path.name, status.st_size, status.st_mtime, witness, faults)
 
     def _faults_of(self, path: Path, status: os.stat_result, wanted: int) -> Iterator[Fault]:

@@ -20,8 +20,27 @@ class Published:
     moved: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """
+    What is kept of a publication until it is settled.
+
+    Attributes:
+        upload_id: Whose.
+        since: When it was begun, in seconds since the epoch.
+    """
+
+    upload_id: str
+    since: float
+
+
 class Publisher(Protocol):
-    """Gives uploads a name of their own, outside the data store."""
+    """
+    Gives uploads a name of their own, outside the data store.
+
+    `publish`, then the state's commit, then `settle`: a crash in between leaves what `publish`
+    knows again, so that it never makes a second name, and what `leftovers` finds.
+    """
 
     async def publish(self, upload: Upload) -> Published:
         """
@@ -31,10 +50,23 @@ class Publisher(Protocol):
         The data store keeps its bytes, too.
 
         Raises:
-            StorageError: That is not possible at the moment.
+            PublishingUnavailable: That is not possible at the moment.
         """
         ...
 
-    async def withdraw(self, upload: Upload, published: Published) -> None:
-        """Undo what `publish` did for an upload that was terminated meanwhile."""
+    async def settle(self, upload_id: str) -> None:
+        """Forget how an upload was published, which the state store knows by now."""
+        ...
+
+    async def withdraw(self, upload: Upload) -> None:
+        """
+        Undo what `publish` did for an upload that is not finished, and never will be.
+
+        Raises:
+            PublishingUnavailable: That is not possible at the moment.
+        """
+        ...
+
+    async def leftovers(self) -> list[Leftover]:
+        """Return what is not settled; nothing while nobody can look."""
         ...

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 _FALLOC_FL_KEEP_SIZE = 0x01
@@ -91,17 +92,26 @@ def flush_directory(path: Path) -> None:
         os.close(fd)
 
 
-def copy_range(source: int, target: int, offset: int, length: int) -> None:
+def copy_range(
+    source: int,
+    target: int,
+    offset: int,
+    length: int,
+    *,
+    before_step: Callable[[], None] = lambda: None,
+) -> None:
     """
     Copy the first *length* bytes of *source* to *offset* in *target* inside the kernel.
 
-    Where the file system cannot, the bytes pass through this process.
+    Where the file system cannot, the bytes pass through this process. What *before_step* raises
+    ends it.
 
     Raises:
         OSError: The source ends before *length* (EIO), or the disk failed.
     """
     copied = 0
     while copied < length:
+        before_step()
         step = min(length - copied, _COPY_STEP)
         count = _copy_step(source, target, copied, offset + copied, step)
         if count == 0:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 
-from tusd_py.errors import TusError
+from tusd_py.errors import ContentRefused, RefusedByHook, TusError, WasRejected
 from tusd_py.protocol.upload import Upload
 
 log = logging.getLogger(__name__)
@@ -39,14 +39,21 @@ class Background:
         """Log it if *task* fails, for nobody waits for it."""
         task.add_done_callback(self._report)
 
-    async def close(self) -> None:
-        """Wait for all that is under way."""
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+    async def close(self, *, within: float | None = None) -> None:
+        """Wait for all that is under way, and break off what takes longer than *within* seconds."""
+        tasks = list(self._tasks.values())
+        if tasks and within is not None:
+            await asyncio.wait(tasks, timeout=within)
+            for task in tasks:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _report(self, task: Task) -> None:
         if task.cancelled():
             return
         error = task.exception()
+        if isinstance(error, ContentRefused | RefusedByHook | WasRejected):
+            return  # that is no failure, and whoever rejects something says so
         if isinstance(error, TusError):
             log.error("%s and is tried again later: %s", self._failure, error.message)
         elif error is not None:

@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tusd_py.errors import LockTimeout, RefusedByHook, StorageError
+from tusd_py.errors import (
+    ContentRefused,
+    LockTimeout,
+    RefusedByHook,
+    StorageError,
+    TooMuchStored,
+)
 from tusd_py.events import Listener, UploadFinished
 from tusd_py.hooks.hook import OPEN_GATE, Gate, Point
 from tusd_py.locks.locker import Locker
@@ -13,6 +19,7 @@ from tusd_py.protocol.rules import check_size, decide_final, total_length
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import JoinableStore
+from tusd_py.uploads.accounts import Accounts
 from tusd_py.uploads.background import Background, Task
 from tusd_py.uploads.ending import Ending
 from tusd_py.uploads.finishing import Finishing
@@ -60,6 +67,7 @@ class Concatenation:
         listener: Listener,
         ending: Ending,
         finishing: Finishing,
+        accounts: Accounts,
         gate: Gate = OPEN_GATE,
     ) -> None:
         self._gate = gate
@@ -71,6 +79,7 @@ class Concatenation:
         self._tell = listener
         self._ending = ending
         self._finishing = finishing
+        self._accounts = accounts
         self._joining = Background("A final upload could not be joined")
 
     async def decide(self, part_ids: tuple[str, ...], owner: str) -> int | None:
@@ -78,7 +87,7 @@ class Concatenation:
         now = self._clock()
         found = await self._state.find_all(part_ids)
         parts = [None if part and part.has_expired(now) else part for part in found]
-        return decide_final(parts, owner, self._policy)
+        return decide_final(parts, owner, self._accounts.policy_for(owner, self._policy))
 
     async def find_same(self, final: Upload) -> Upload | None:
         """
@@ -202,13 +211,11 @@ class Concatenation:
         length = total_length(parts)
         if length is None:
             raise StorageError("A finished part has no length.")
-        check_size(length, self._policy)
+        check_size(length, self._accounts.policy_for(final.owner, self._policy))
         await self._data.concatenate(final.id, [(part.id, part.offset) for part in parts])
         if self._gate.asks(Point.PRE_FINISH):
             await self._ask_to_finish(replace(current, length=length, offset=length))
-        joined = await self._state.finish_final(
-            final.id, length, self._clock(), checks=self._finishing.awaits(final)
-        )
+        joined = await self._finish(current, length)
         if joined is None:
             await self._data.remove(final.id)  # it was terminated, or expired, meanwhile
             return None
@@ -219,11 +226,28 @@ class Concatenation:
         self._tell(UploadFinished(joined))
         return joined
 
+    async def _finish(self, final: Upload, length: int) -> Upload | None:
+        """Commit that *final* is joined, unless it has outgrown what its owner may store."""
+        try:
+            return await self._state.finish_final(
+                final.id,
+                length,
+                self._clock(),
+                checks=self._finishing.awaits(final),
+                # Any other length was counted when it was created.
+                accounts=self._accounts.of_upload(final) if final.length is None else (),
+            )
+        except TooMuchStored as error:
+            refused = ContentRefused(error.message, error.status)
+            refused.check = "limits"
+            await self._ending.reject(final, refused)
+            raise refused from error
+
     async def _ask_to_finish(self, final: Upload) -> None:
         try:
             await self._gate.finish(final)
         except RefusedByHook as refused:
-            await self._ending.reject(final, refused.message)
+            await self._ending.reject(final, refused)
             raise
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tusd_py.errors import StateFull
+from tusd_py.errors import ContentRefused, RefusedByHook, StateFull
 from tusd_py.events import Listener, UploadRejected, UploadTerminated
 from tusd_py.protocol.upload import Upload
 from tusd_py.state.state_store import StateStore
@@ -34,14 +34,15 @@ class Ending:
             self._tell(UploadTerminated(upload))
         await self._data.remove(upload.id)
 
-    async def reject(self, upload: Upload, reason: str) -> None:
-        """Let nothing of the upload stay but its id and the *reason*, which clients may read."""
+    async def reject(self, upload: Upload, why: ContentRefused | RefusedByHook) -> None:
+        """Let nothing of the upload stay but its id and the reason, which clients may read."""
         now = self._clock()
         rejected = await self._making_room(
-            upload, lambda: self._state.reject(upload.id, reason, now)
+            upload, lambda: self._state.reject(upload.id, why.message, now)
         )
         if rejected is not None:
-            self._tell(UploadRejected(rejected))
+            by = why.check if isinstance(why, ContentRefused) else "hook"
+            self._tell(UploadRejected(rejected, by))
             await self._data.remove(upload.id)
 
     async def _making_room(self, upload: Upload, commit: Callable[[], Awaitable[_T]]) -> _T:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tusd_py.errors import TusError
@@ -34,27 +34,27 @@ class Housekeeping:
 
     async def keep(self) -> None:
         """Keep house for ever, beginning with what was left undone."""
-        if self.is_ours():
-            await self._resume()
+        unfinished = (self.concatenation.resume_all, self.finishing.resume_all)
+        await self._do(*unfinished)
         while True:
             await asyncio.sleep(self.interval)
-            if self.is_ours():
-                await self._tidy()
+            await self._do(self.sweeper.sweep_routinely, *unfinished)
 
     async def close(self) -> None:
         """Wait for what is under way; the rest is resumed at the next start."""
         await self.concatenation.close()
         await self.finishing.close()
 
-    async def _tidy(self) -> None:
-        try:
-            await self.sweeper.sweep_routinely()
-            await self._resume()
-        except TusError as error:
-            log.error(
-                "Housekeeping failed and is tried again in %gs: %s", self.interval, error.message
-            )
-
-    async def _resume(self) -> None:
-        await self.concatenation.resume_all()
-        await self.finishing.resume_all()
+    async def _do(self, *duties: Callable[[], Awaitable[object]]) -> None:
+        """Do all of them, if that is for this process to do; one that fails keeps none back."""
+        if not self.is_ours():
+            return
+        for duty in duties:
+            try:
+                await duty()
+            except TusError as error:
+                log.error(
+                    "Housekeeping failed and is tried again in %gs: %s",
+                    self.interval,
+                    error.message,
+                )

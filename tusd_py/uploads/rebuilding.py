@@ -16,16 +16,19 @@ class Rebuilding:
         margin: Bytes at the end of unfinished data that do not count: the most that a server
             leaves uncommitted, and so perhaps not durable when the power went out.
         expiration: When what is unfinished expires, counted from the repair.
+        awaits: Whether uploads are checked or published after their last byte. What was done for
+            one is not known any more, so all of it is done again.
     """
 
     margin: int
     expiration: Expiration
+    awaits: bool = False
 
     def upload_of(self, evidence: Evidence, now: float) -> Upload | None:
         """
         Return the upload that the data bears witness of; None where nobody can say whose it is.
 
-        Data of just the upload's length is finished: its client may have been told so, and would
+        Data of just the upload's length is complete: its client may have been told so, and would
         not come back. Anything less is open, at an offset that its client sends on from.
         """
         witness, size = evidence.witness, evidence.size
@@ -33,7 +36,7 @@ class Rebuilding:
             return None
         touched = replace(witness, touched_at=evidence.modified_at)
         if size == witness.length:
-            return self._finished(touched, size, now)
+            return self._complete(touched, size, now)
         touched = replace(touched, expires_at=self.expiration.expires_at(now, now))
         if witness.is_final:
             # It is joined anew; where its parts are not known, nothing can become of it.
@@ -42,12 +45,13 @@ class Rebuilding:
             return None
         return replace(touched, offset=max(0, size - self.margin))
 
-    def _finished(self, upload: Upload, size: int, now: float) -> Upload:
+    def _complete(self, upload: Upload, size: int, now: float) -> Upload:
+        awaits = self.awaits and not upload.is_partial
         return replace(
             upload,
             offset=size,
-            state=UploadState.FINISHED,
-            finished_at=upload.touched_at,
+            state=UploadState.CHECKING if awaits else UploadState.FINISHED,
+            finished_at=None if awaits else upload.touched_at,
             expires_at=self.expiration.expires_at(now, now) if upload.is_partial else None,
         )
 

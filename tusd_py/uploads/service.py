@@ -1,43 +1,42 @@
 """Tells each verb in order: lock, find, decide, ask, write, commit."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from tusd_py.errors import (
     ChecksumMismatch,
+    ContentRefused,
     RefusedByHook,
     StateError,
     StorageError,
-    TusError,
     UploadMoved,
     UploadNotFound,
     UploadUnchecked,
 )
-from tusd_py.events import (
-    Listener,
-    UploadAdvanced,
-)
+from tusd_py.events import Listener, UploadAdvanced
 from tusd_py.hooks.hook import OPEN_GATE, Gate, Point
 from tusd_py.locks.locker import Hold, Locker
 from tusd_py.protocol.extensions import Policy
+from tusd_py.protocol.limits import Kind, Usage
 from tusd_py.protocol.requests import Append, Create
-from tusd_py.protocol.rules import (
-    Chunk,
-    check_living,
-    decide_append,
-)
+from tusd_py.protocol.rules import Chunk, check_living, decide_append
 from tusd_py.protocol.upload import Upload, UploadState
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.data_store import DataStore
+from tusd_py.uploads.accounts import check_transfer
 from tusd_py.uploads.admission import Admission
 from tusd_py.uploads.completion import Completion
 from tusd_py.uploads.concatenation import Concatenation
 from tusd_py.uploads.creation import Creation
 from tusd_py.uploads.ending import Ending
 from tusd_py.uploads.expiration import Sweeper, SweepReport
+from tusd_py.uploads.expiring import expiring
 from tusd_py.uploads.finishing import Finishing
 from tusd_py.uploads.progress import Progress
 from tusd_py.uploads.recovery import cut_off_refused, hold_against_data, hold_before_chunk
+from tusd_py.uploads.screening import Screening
+from tusd_py.uploads.throttle import Throttle
 from tusd_py.uploads.watching import Watching
 from tusd_py.uploads.writer import Body, Writer, Written
 
@@ -62,6 +61,8 @@ class UploadService:
         admission: Admission,
         ending: Ending,
         finishing: Finishing,
+        screening: Screening,
+        throttle: Throttle,
         concatenation: Concatenation,
         sweeper: Sweeper,
         policy: Policy,
@@ -77,9 +78,13 @@ class UploadService:
         self._locks = locks
         self._writer = writer
         self._admission = admission
+        self._accounts = admission.accounts
         self._concatenation = concatenation
         self._sweeper = sweeper
         self._ending = ending
+        self._finishing = finishing
+        self._screening = screening
+        self._throttle = throttle
         self._completion = Completion(
             concatenation=concatenation, finishing=finishing, listener=listener
         )
@@ -93,6 +98,8 @@ class UploadService:
             ending=ending,
             completion=self._completion,
             finishing=finishing,
+            screening=screening,
+            throttle=throttle,
             policy=policy,
             clock=clock,
             new_id=new_id,
@@ -116,7 +123,7 @@ class UploadService:
         unless uploads are counted by it.
 
         Raises:
-            TooManyUploads: *address* has as many unfinished uploads as it may have.
+            LimitReached: *owner* or *address* has all that it may have.
             UploadTooLarge, StorageFull: There is no room by the rules, or on the disk.
             InvalidPart, PartUnfinished: The final upload's parts are not right.
             RefusedByHook, HookUnavailable: It may not be created, or finished by this, as hooks
@@ -126,7 +133,9 @@ class UploadService:
         """
         return await self._creation.create(request, owner, body, address)
 
-    async def append(self, request: Append, owner: str, body: Body) -> Upload:
+    async def append(
+        self, request: Append, owner: str, body: Body, *, address: str | None = None
+    ) -> Upload:
         """
         Write *body* at the offset the client named and return the upload as committed.
 
@@ -138,21 +147,31 @@ class UploadService:
             OffsetMismatch: The upload is elsewhere; the client asks with HEAD and resumes there.
             ChecksumMismatch: The chunk did not survive the journey; nothing of it was kept.
             UploadTooLarge: The body goes past the end; nothing past it was kept.
+            LimitReached: The upload grows past what its owner may store, or as many bodies are
+                being received of *owner*, or of *address*, as may be.
             TransferEnded: The body broke off, or another request took over.
             LockTimeout: Whoever holds the upload did not let go.
-            RefusedByHook, ContentRefused: It may not be finished so, and is rejected.
+            RefusedByHook, ContentRefused: It may not be finished so, and is rejected; or not have
+                the length that is declared for it.
             HookUnavailable: Nobody can say whether it may be; all but its last byte is kept.
         """
+        # A body of no bytes is no transfer.
+        accounts = () if request.payload.length == 0 else self._accounts.of(owner, address)
+        check_transfer(accounts)
         async with self._hold(request.upload_id, owner) as (hold, found):
-            with _expiring(found):
+            with expiring(found):
                 upload = await hold_before_chunk(found, self._state, self.data)
-                chunk = decide_append(request, upload, self.policy)
-                if upload.length is None and request.payload.length != 0:
-                    await self._admission.admit(request.payload.length or 0)
-                written = await self._write(upload, chunk, body, hold)
+                policy = self._accounts.policy_for(owner, self.policy)
+                chunk = decide_append(request, upload, policy)
+                if chunk.length != upload.length:
+                    self._screening.foresee(replace(upload, length=chunk.length))
+                if upload.length is None:
+                    await self._admission.admit_growth(upload, chunk)
+                async with self._throttle.admit(accounts, body, hold=hold) as admitted:
+                    written = await self._write(upload, chunk, admitted, hold)
         after = await self._after_write(upload, written)
         if written.ended is not None:
-            with _expiring(written.upload):
+            with expiring(written.upload):
                 raise written.ended
         return after
 
@@ -186,6 +205,7 @@ class UploadService:
         async with self._hold(upload_id, owner) as (_, upload):
             if upload.is_partial:
                 await self._concatenation.let_go(upload)
+            await self._finishing.withdraw(upload)
             await self._ending.remove(upload)
 
     async def finished(self, upload_id: str, owner: str) -> Upload:
@@ -248,7 +268,12 @@ class UploadService:
             upload = await self.show(upload_id)
             if upload.is_partial:
                 await self._concatenation.let_go(upload)
+            await self._finishing.withdraw(upload)
             await self._ending.remove(upload)
+
+    async def usage(self, kind: Kind) -> list[Usage]:
+        """Return what everybody has who has anything, those first who store most."""
+        return await self._state.usage(kind)
 
     async def sweep(self, *, dry_run: bool) -> SweepReport:
         """Remove what has expired and what belongs to nobody; with *dry_run*, only count it."""
@@ -263,14 +288,17 @@ class UploadService:
 
     async def _write(self, upload: Upload, chunk: Chunk, body: Body, hold: Hold) -> Written:
         try:
-            return await self._writer.write(upload, chunk, body, hold)
+            screened = self._screening.watch(upload, chunk, body)
+            written = await self._writer.write(upload, chunk, screened, hold)
+            await self._screening.look_back(chunk, written.upload)
         except ChecksumMismatch:
             with suppress(StorageError, StateError):
                 await cut_off_refused(upload, self._state, self.data)
             raise
-        except RefusedByHook as refused:
-            await self._ending.reject(upload, refused.message)
+        except (RefusedByHook, ContentRefused) as refused:
+            await self._ending.reject(upload, refused)
             raise
+        return written
 
     async def _after_write(self, before: Upload, written: Written) -> Upload:
         after = written.upload
@@ -309,17 +337,3 @@ class UploadService:
             raise UploadNotFound
         check_living(upload, self.clock())
         return upload
-
-
-@contextmanager
-def _expiring(upload: Upload) -> Iterator[None]:
-    """
-    Let what is raised say when *upload* expires.
-
-    Upload-Expires "MUST be included in every PATCH response if the upload is going to expire".
-    """
-    try:
-        yield
-    except TusError as error:
-        error.expires_at = upload.expires_at
-        raise

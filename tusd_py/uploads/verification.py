@@ -126,7 +126,8 @@ class Verification:
             evidence, row = data.get(upload_id), rows.get(upload_id)
             self.bytes += 0 if evidence is None else evidence.size or 0
             for fault in () if evidence is None else evidence.faults:
-                yield await self._mend(fault)
+                if not (fault.code == "file_mode" and _was_let_be_read(row)):
+                    yield await self._mend(fault)
             if self._judge(row, evidence) or (row and row.is_final):
                 suspects.append(upload_id)
         # Side by side, for what a repair commits then shares its flushes.
@@ -238,6 +239,13 @@ def judge_final(final: Upload, parts: list[Upload | None]) -> Finding | None:
         message = f"has {final.length} bytes, and its parts {sum(lengths)} together"
         return _finding("upload_inconsistent", final.id, message)
     return None
+
+
+def _was_let_be_read(row: Upload | None) -> bool:
+    """Tell whether the upload's file may have got the mode of published ones."""
+    if row is None:
+        return False
+    return row.state is UploadState.CHECKING or (row.is_finished and row.path is not None)
 
 
 def _inconsistency(row: Upload) -> str:

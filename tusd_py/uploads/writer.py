@@ -1,5 +1,6 @@
 """Moves a body into the data store, committing each durable offset."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,7 @@ from tusd_py.locks.locker import Hold
 from tusd_py.protocol.checksum import parse_checksum
 from tusd_py.protocol.extensions import Extension, Policy
 from tusd_py.protocol.headers import UPLOAD_CHECKSUM
+from tusd_py.protocol.limits import Account
 from tusd_py.protocol.rules import Chunk, past_the_end
 from tusd_py.protocol.upload import Upload
 from tusd_py.state.state_store import Advance, StateStore
@@ -88,6 +90,7 @@ class Writer:
         clock: Returns seconds since the epoch.
         gate: Is asked before the last byte counts.
         awaits: Tells whether there is more before an upload than its last byte.
+        accounts_of: Says who may not store more than they may have.
     """
 
     def __init__(  # noqa: PLR0913 - the parts it joins, by name
@@ -101,9 +104,11 @@ class Writer:
         clock: Callable[[], float],
         gate: Gate = OPEN_GATE,
         awaits: Callable[[Upload], bool] = lambda _: False,
+        accounts_of: Callable[[Upload], tuple[Account, ...]] = lambda _: (),
     ) -> None:
         self._gate = gate
         self._awaits = awaits
+        self._accounts_of = accounts_of
         self._data = data
         self._state = state
         self._buffers = buffers
@@ -125,6 +130,8 @@ class Writer:
             InvalidHeader: The checksum after the body cannot be read, or is missing.
             RefusedByHook: A hook does not want the upload as it is; nothing of the chunk counts.
             Displaced: Another request moved the upload meanwhile, against all rules.
+            TooMuchStored: An upload of deferred length has outgrown what its owner may store;
+                nothing that was not committed before counts.
             StorageError, StateError: Nothing that was not committed before counts.
         """
         async with self._data.open(upload.id) as data:
@@ -224,6 +231,7 @@ class Writer:
 
         if lease.is_double:
             transfer.begin(data, flush=flush, then=commit_if_due)
+            await asyncio.sleep(0)  # so that the disk begins before more is read
             await transfer.settle(but=1)
         else:
             await transfer.write(data, flush=flush)
@@ -305,4 +313,6 @@ class Writer:
             now=now,
             expires_at=self._policy.expiration.expires_at(created_at, now),
             checks=self._awaits(transfer.upload),
+            # Any other length was reserved when it was declared.
+            accounts=self._accounts_of(transfer.upload) if transfer.upload.length is None else (),
         )

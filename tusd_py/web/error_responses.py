@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from tusd_py.errors import (
     AuthUnavailable,
     HookUnavailable,
+    LimitReached,
     LockTimeout,
     MethodNotAllowed,
     NotPermitted,
@@ -20,7 +21,6 @@ from tusd_py.errors import (
     StateFull,
     StorageError,
     StorageFull,
-    TooManyUploads,
     TransferEnded,
     TusError,
     UnsupportedVersion,
@@ -82,6 +82,8 @@ def describe_error(error: TusError, request: web.BaseRequest, request_id: str) -
         "code": error.code,
         "request_id": request_id,
     }
+    if isinstance(error, LimitReached):
+        document |= {"limit": error.limit, "allowed": error.allowed}
     return web.json_response(
         document,
         status=status,
@@ -135,8 +137,8 @@ def _headers(error: TusError) -> dict[str, str]:
         headers[hdrs.RETRY_AFTER] = "5"
     elif isinstance(error, ServerStopping):
         headers[hdrs.RETRY_AFTER] = "1"
-    elif isinstance(error, TooManyUploads):
-        headers[hdrs.RETRY_AFTER] = "60"  # uploads take their time
+    elif isinstance(error, LimitReached) and error.retry_after is not None:
+        headers[hdrs.RETRY_AFTER] = str(error.retry_after)
     return headers
 
 

@@ -171,7 +171,9 @@ class TusHandler:
         owner = await self.access.to_act(request, parsed)
         match parsed:
             case Append():
-                return responses.describe_append(await service.append(parsed, owner, body))
+                address = self._address_of(request)
+                upload = await service.append(parsed, owner, body, address=address)
+                return responses.describe_append(upload)
             case Inspect():
                 return responses.describe_upload(await service.inspect(parsed.upload_id, owner))
             case Terminate():
@@ -180,11 +182,15 @@ class TusHandler:
 
     async def _create(self, parsed: Create, request: web.Request, body: RequestBody) -> Reply:
         owner = await self.access.to_create(request, parsed)
-        address = client_of(self.locations.proxies.client_of(request))
+        address = self._address_of(request)
         upload = await self.service.create(parsed, owner, body, address=address)
         location = self.locations.of(upload.id, request)
         with_payload = parsed.payload is not None
         return responses.describe_creation(upload, location, with_payload=with_payload)
+
+    def _address_of(self, request: web.Request) -> str | None:
+        """Return what stands for the client, where its uploads and transfers are counted."""
+        return client_of(self.locations.proxies.client_of(request))
 
 
 def _respond(reply: Reply) -> web.Response:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,27 @@ def test_list_as_json(run: Run, service: FakeService) -> None:
         "touched_at": "2027-01-15T08:00:00.000+00:00",
         "expires_at": "2027-01-15T08:01:00.000+00:00",
         "finished_at": None,
+        "path": None,
+        "rejection": None,
     }
     assert uploads[2]["parts"] == [A, B]
+
+
+def test_reasons_of_rejections_are_listed(run: Run, service: FakeService) -> None:
+    why = "A virus scanner found something."
+    service.uploads[1] = replace(service.uploads[1], state=UploadState.REJECTED, rejection=why)
+    header, first, second, _ = run("ls").stdout.splitlines()
+    assert header.endswith("  REASON")
+    assert first.endswith("  -")
+    assert f"{B}  rejected  " in second
+    assert second.endswith(f"  {why}")
+    assert json.loads(run("ls", "--json").stdout)["uploads"][1]["rejection"] == why
+
+
+def test_checking_is_listed(run: Run, service: FakeService) -> None:
+    service.uploads[2] = replace(service.uploads[2], state=UploadState.CHECKING)
+    assert f"{C}  checking  " in run("ls").stdout
+    assert "checking" in run("show", C).stdout
 
 
 # --- show ---
@@ -163,6 +183,19 @@ def test_upload_is_shown(run: Run, service: FakeService) -> None:
     final = run("show", C).stdout
     assert all(text in final for text in ("final", f"{A}\n", f"{B}\n"))
     assert json.loads(run("show", C, "--json").stdout)["id"] == C
+
+
+def test_place_of_a_published_upload_is_shown(run: Run, service: FakeService) -> None:
+    service.uploads[0] = replace(service.uploads[0], state=UploadState.MOVED, path="in/a.txt")
+    assert "published as  " in run("show", A).stdout
+    assert json.loads(run("show", A, "--json").stdout)["path"] == "in/a.txt"
+
+
+def test_reason_of_a_rejection_is_shown(run: Run, service: FakeService) -> None:
+    service.uploads[0] = replace(service.uploads[0], state=UploadState.REJECTED, rejection="No.")
+    rows = dict(line.split("  ", 1) for line in run("show", A).stdout.splitlines())
+    facts = {key: value.strip() for key, value in rows.items()}
+    assert (facts["state"], facts["rejected"]) == ("rejected", "No.")
 
 
 def test_unknown_upload_is_not_shown(run: Run, service: FakeService) -> None:

@@ -21,6 +21,7 @@ def test_help_lists_every_command(run: Run) -> None:
         "upload",
         "ls",
         "show",
+        "usage",
         "rm",
         "sweep",
         "verify",

@@ -77,7 +77,9 @@ async def test_program_is_asked(tmp_path: Path, size: int, status: int) -> None:
     program = tmp_path / "pre-create"
     program.write_text(script)
     program.chmod(0o755)
-    compose = Composer(path_of=Path, new_id=lambda: "e1", clock=lambda: 0.0)
+    compose = Composer(
+        path_of=lambda upload: Path(upload.id), new_id=lambda: "e1", clock=lambda: 0.0
+    )
     message = compose(Point.PRE_CREATE, an_upload(1, length=size), Caller())
     reply = await CommandHook(tmp_path).ask(message)
     assert (reply.rejects_upload, reply.answer.status) == (bool(status), status)

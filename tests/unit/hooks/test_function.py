@@ -27,7 +27,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 def a_message(point: Point = Point.POST_FINISH, upload: Upload | None = None) -> Message:
     compose = Composer(
-        path_of=lambda each: Path("/data") / each, new_id=lambda: "e1", clock=lambda: THEN
+        path_of=lambda each: Path("/data") / each.id, new_id=lambda: "e1", clock=lambda: THEN
     )
     caller = Caller("PATCH", "/files/1", "127.0.0.1:5", {"X-Me": ("ann",)})
     upload = upload or an_upload(1, owner="ann", offset=10, metadata="filename YS50eHQ=")

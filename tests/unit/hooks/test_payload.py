@@ -14,7 +14,7 @@ CALLER = Caller("PATCH", "/files/1?x=%20", "[::1]:5000", {"X-Me": ("ann", "bob")
 
 def composed(point: Point, upload: Upload, caller: Caller = CALLER) -> dict[str, Any]:
     compose = Composer(
-        path_of=lambda each: Path("/data") / each, new_id=lambda: "e1", clock=lambda: THEN
+        path_of=lambda each: Path("/data") / each.id, new_id=lambda: "e1", clock=lambda: THEN
     )
     message = compose(point, upload, caller)
     assert (message.event_id, message.upload_id, message.point) == ("e1", upload.id, point)

@@ -1,19 +1,21 @@
 """A hook may refuse or amend; silence and nonsense are refusals, unless the operator says else."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.examples import an_upload, upload_id
+from tests.contracts.examples import a_part, an_upload, upload_id
 from tusd_py.errors import HookUnavailable, RefusedByHook
 from tusd_py.hooks.hook import ANSWERS, Answer, Hook, Message, Point, Reply
 from tusd_py.hooks.payload import Composer
 from tusd_py.hooks.pre import AskingGate
 from tusd_py.hooks.reply import read_reply
+from tusd_py.protocol.published_path import path_wanted
 
 EVERYTHING = frozenset(point for point in Point if point.is_question)
-COMPOSE = Composer(path_of=Path, new_id=lambda: "e1", clock=lambda: 0.0)
+COMPOSE = Composer(path_of=lambda upload: Path(upload.id), new_id=lambda: "e1", clock=lambda: 0.0)
 
 
 class Asked(Hook):
@@ -121,12 +123,33 @@ async def test_empty_metadata_takes_it_all_away() -> None:
     assert upload.metadata is None
 
 
-async def test_place_to_store_at_is_ignored_with_a_warning(
+async def test_place_is_ignored_with_a_warning_where_nothing_is_published(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     upload = an_upload(1)
     assert await gate(Asked(Reply(storage={"Path": "../x"}))).create(upload) == upload
-    assert "not possible: ignored" in caplog.text
+    assert "nothing is published: ignored" in caplog.text
+
+
+def publishing_gate(path: str) -> AskingGate:
+    hook = Asked(Reply(storage={"Type": "filestore", "Path": path}))
+    place = partial(path_wanted, directory="/srv/in")
+    return AskingGate([hook], EVERYTHING, COMPOSE, within=0.05, silence_allows=False, place=place)
+
+
+async def test_place_is_where_the_upload_will_be_published() -> None:
+    upload = an_upload(1)
+    for path in ("./ann/a.txt", "/srv/in/ann/a.txt"):
+        assert (await publishing_gate(path).create(upload)).path == "ann/a.txt"
+    assert (await publishing_gate("").create(upload)).path is None
+    part = a_part(1)
+    assert await publishing_gate("a.txt").create(part) == part, "parts are not published"
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "/srv/in/../x", "."])
+async def test_place_that_leads_out_is_refused(path: str) -> None:
+    with pytest.raises(HookUnavailable):
+        await publishing_gate(path).create(an_upload(1))
 
 
 @pytest.mark.parametrize("name", ["a", "../../etc/passwd", "A" * 32, upload_id(1) + "\n", "."])

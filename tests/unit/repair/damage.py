@@ -86,7 +86,11 @@ def remove_state(layout: Layout) -> None:
 def garble(layout: Layout, *, share: int = 2) -> bytes:
     """Garble every so-manieth page of rows; return the file as it is then."""
     content = bytearray(layout.state_file.read_bytes())
-    leaves = [at for at in range(PAGE, len(content), PAGE) if content[at] == 0x0D]
+    leaves = [
+        at
+        for at in range(PAGE, len(content), PAGE)
+        if content[at] == 0x0D and b"CREATE " not in content[at : at + PAGE]
+    ]
     for at in leaves[::share]:
         content[at : at + PAGE] = random.Random(at).randbytes(PAGE)
     layout.state_file.write_bytes(content)

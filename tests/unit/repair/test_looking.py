@@ -88,6 +88,16 @@ async def test_later_versions_state_is_not_touched(layout: Layout) -> None:
     assert layout.state_file.read_bytes() == before
 
 
+async def test_what_is_counted_wrongly_is_counted_anew(layout: Layout) -> None:
+    await fill(layout, 5)
+    with closing(sqlite3.connect(layout.state_file)) as db, db:
+        db.execute("UPDATE usage SET stored = stored + 1")
+    (finding,) = (await look(layout)).findings
+    assert (finding.code, finding.can_repair) == ("usage_miscounted", True)
+    assert (await mend(layout)).is_clean
+    assert (await look(layout)).findings == []
+
+
 async def test_parts_of_nothing_are_forgotten(layout: Layout) -> None:
     await fill(layout, 5)
     with closing(sqlite3.connect(layout.state_file)) as db, db:

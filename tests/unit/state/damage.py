@@ -24,9 +24,18 @@ async def make(path: Path, *uploads: Upload) -> None:
 
 
 def pages(path: Path, kind: int) -> list[int]:
-    """Return the numbers of the pages of that kind, but for the first page."""
+    """Return the numbers of the pages of that kind, but for those of the schema."""
     content = path.read_bytes()
-    return [at for at in range(1, len(content) // PAGE) if content[at * PAGE] == kind]
+    schema = {at for at in range(len(content) // PAGE) if b"CREATE " in _page(content, at)}
+    return [
+        at
+        for at in range(1, len(content) // PAGE)
+        if content[at * PAGE] == kind and at not in schema
+    ]
+
+
+def _page(content: bytes, at: int) -> bytes:
+    return content[at * PAGE : (at + 1) * PAGE]
 
 
 def names(directory: Path, pattern: str) -> list[str]:

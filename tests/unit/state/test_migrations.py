@@ -54,7 +54,12 @@ def test_file_of_the_first_version_keeps_its_uploads(
     Database(db).table("_sqlite_migrations").insert(
         {"migration_set": "tusd_py", "name": "m001_uploads", "applied_at": "2026-01-01"}
     )
-    assert migrate(db, lock_file) == ["m002_address", "m003_outbox", "m004_verdicts"]
+    assert migrate(db, lock_file) == [
+        "m002_address",
+        "m003_outbox",
+        "m004_verdicts",
+        "m005_usage",
+    ]
     assert db.execute("SELECT id, address FROM upload").fetchall() == [("x", None)]
 
 

@@ -212,10 +212,26 @@ async def test_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     path, fresh = tmp_path / "state.sqlite3", tmp_path / "fresh.sqlite3"
     await make(path, an_upload(1))
     with closing(sqlite3.connect(path)) as db, db:
+        # Whose text SQLite holds against the columns that are left.
+        triggers = db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (trigger,) in triggers:
+            db.execute(f"DROP TRIGGER {trigger}")
         db.execute("DROP INDEX upload_address")
         db.execute("ALTER TABLE upload DROP COLUMN address")
     await make(fresh)
     assert await asyncio.to_thread(salvage, path, fresh) == 1
+
+
+@pytest.mark.parametrize("trigger", ["usage_of_new", "part_of_final"])
+def test_damaged_schema_costs_no_upload(state_file: Path, tmp_path: Path, trigger: str) -> None:
+    content = bytearray(state_file.read_bytes())
+    at = content.index(f"CREATE TRIGGER {trigger}".encode())
+    content[at + 40 : at + 60] = b"\xc0(" * 10
+    state_file.write_bytes(content)
+    assert list(salvaged(state_file, tmp_path).values()) == UPLOADS
+    fault = examine(state_file)
+    assert fault is not None
+    assert (fault.code, fault.is_lost) == ("state_corrupt", True)
 
 
 async def test_log_is_folded_in_where_that_can_be_done(tmp_path: Path) -> None:

@@ -75,6 +75,16 @@ async def test_modes_are_made_right(
     assert file.read_bytes() == b"content"
 
 
+async def test_mode_of_a_published_file_is_for_those_who_read_it(
+    store: LocalStore, inspection: LocalInspection, tmp_path: Path
+) -> None:
+    file = await keep(store, 0xA, b"content")
+    file.chmod(0o640)
+    (tmp_path / "published").hardlink_to(file)
+    (evidence,) = await inspection.look("00")
+    assert evidence.faults == ()
+
+
 async def test_directories_and_state_files_are_for_the_server_alone(
     store: LocalStore, layout: Layout, inspection: LocalInspection
 ) -> None:

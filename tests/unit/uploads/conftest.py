@@ -13,7 +13,9 @@ from tests.contracts.examples import THEN, upload_id
 from tests.unit.uploads.fakes import Journal, ScriptedBody, WatchedState, WatchedStore
 from tusd_py.content.check import Check
 from tusd_py.events import Event
+from tusd_py.locks.file_slots import FileSlots
 from tusd_py.locks.memory import MemoryLocker
+from tusd_py.locks.shared_rates import SharedRates, new_memory
 from tusd_py.protocol.concatenation import parse_concat
 from tusd_py.protocol.expiration import Expiration
 from tusd_py.protocol.extensions import Policy
@@ -23,13 +25,16 @@ from tusd_py.state.opening import open_sqlite
 from tusd_py.state.state_store import StateStore
 from tusd_py.storage.publisher import Publisher
 from tusd_py.uploads import concatenation as concatenation_module
+from tusd_py.uploads.accounts import Accounts
 from tusd_py.uploads.admission import Admission
 from tusd_py.uploads.buffers import LARGE, BufferPool
 from tusd_py.uploads.concatenation import Concatenation
 from tusd_py.uploads.ending import Ending
 from tusd_py.uploads.expiration import Retention, Sweeper
 from tusd_py.uploads.finishing import Finishing
+from tusd_py.uploads.screening import Screening
 from tusd_py.uploads.service import UploadService
+from tusd_py.uploads.throttle import Throttle
 from tusd_py.uploads.transfer import Checkpoints
 from tusd_py.uploads.writer import Writer
 
@@ -112,6 +117,7 @@ class World:
 POLICY = Policy(expiration=Expiration(EXPIRE_AFTER, sliding=True))
 #: So rare that no test meets one that does not ask for it.
 RARELY = Checkpoints(1 << 40, 1e9)
+NOBODY_IS_LIMITED = Accounts()
 
 
 @asynccontextmanager
@@ -125,6 +131,7 @@ async def make_world(
     lock_timeout: float = 5.0,
     checks: Sequence[Check] = (),
     publisher: Publisher | None = None,
+    accounts: Accounts = NOBODY_IS_LIMITED,
 ) -> AsyncIterator[World]:
     """Build the service on a memory store of *capacity* and a state file in *directory*."""
     journal: Journal = []
@@ -156,6 +163,7 @@ async def make_world(
         listener=events.append,
         ending=ending,
         finishing=finishing,
+        accounts=accounts,
     )
     sweeper = Sweeper(
         state=state,
@@ -172,6 +180,7 @@ async def make_world(
         checkpoints=checkpoints,
         clock=clock,
         awaits=finishing.awaits,
+        accounts_of=accounts.of_upload,
     )
     numbers = itertools.count(1)
     service = UploadService(
@@ -179,9 +188,11 @@ async def make_world(
         data=data,
         locks=locks,
         writer=writer,
-        admission=Admission(data, reserve=reserve),
+        admission=Admission(data, state, reserve=reserve, accounts=accounts, clock=clock),
         ending=ending,
         finishing=finishing,
+        throttle=Throttle(FileSlots(None), SharedRates(new_memory(), None), timeout=lock_timeout),
+        screening=Screening(data, checks),
         concatenation=concatenation,
         sweeper=sweeper,
         policy=policy,

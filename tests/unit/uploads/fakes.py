@@ -2,11 +2,12 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from tusd_py.errors import StateError, StorageError, StorageFull, TransferEnded, TusError
+from tusd_py.protocol.limits import Account
 from tusd_py.protocol.upload import Upload
 from tusd_py.state.state_store import Advance, StateStore
 from tusd_py.storage.data_store import Data
@@ -196,13 +197,13 @@ class WatchedState:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._state, name)
 
-    async def create(self, upload: Upload, *, max_open: int | None = None) -> None:
+    async def create(self, upload: Upload, accounts: Sequence[Account] = ()) -> None:
         self.fail("create")
         assert upload.id in self._data.durable, "a row before its data"
         durable = self._data.durable[upload.id]
         assert len(durable) >= upload.offset, "an offset before its bytes are durable"
         self._data.journal.append(("create", upload.id, 0))
-        await self._state.create(upload, max_open=max_open)
+        await self._state.create(upload, accounts)
 
     async def advance(self, change: Advance) -> Upload:
         self.fail("advance")
@@ -217,13 +218,13 @@ class WatchedState:
         return await self._state.advance(change)
 
     async def finish_final(
-        self, upload_id: str, length: int, now: float, *, checks: bool = False
+        self, upload_id: str, length: int, now: float, **more: Any
     ) -> Upload | None:
         self.fail("finish_final")
         durable = self._data.durable.get(upload_id)
         assert durable is None or len(durable) == length, "a final before its bytes"
         self._data.journal.append(("finish_final", upload_id, length))
-        return await self._state.finish_final(upload_id, length, now, checks=checks)
+        return await self._state.finish_final(upload_id, length, now, **more)
 
     async def remove(self, upload_id: str) -> bool:
         self.fail("forget")

@@ -102,3 +102,23 @@ def test_owner_is_whom_the_creation_named() -> None:
     )
     without_metadata = replace(witness(), metadata=None)
     assert REBUILDING.corrected(garbled, without_metadata) == replace(garbled, owner="ann")
+
+
+@pytest.mark.parametrize(
+    ("known", "state"),
+    [
+        (witness(), UploadState.CHECKING),
+        (witness(concat="partial"), UploadState.FINISHED),
+        (replace(a_final(1, length=1000), parts=()), UploadState.CHECKING),
+    ],
+    ids=["single", "partial", "final"],
+)
+def test_what_is_whole_is_checked_again_where_checks_are_made(
+    known: Upload, state: UploadState
+) -> None:
+    """Nobody knows whether it was; and what was rejected has no data."""
+    rebuilt = replace(REBUILDING, awaits=True).upload_of(evidence(known, 1000), NOW)
+    assert rebuilt is not None
+    assert rebuilt.state is state
+    assert (rebuilt.finished_at is None) is (state is UploadState.CHECKING)
+    assert rebuilt.is_complete

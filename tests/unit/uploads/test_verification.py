@@ -46,6 +46,8 @@ def judged(row: Upload | None, evidence: Evidence | None) -> str | None:
         (a_final(1, 2, 2, length=20, offset=20, **FINISHED), 20),
         (an_upload(1, offset=99, state=UploadState.EXPIRED), 0),
         (an_upload(1, offset=99, state=UploadState.EXPIRED), 99),
+        (an_upload(1, length=7, offset=7, state=UploadState.CHECKING), 7),
+        (an_upload(1, length=7, offset=7, state=UploadState.MOVED), 7),  # for the sweeper
         (an_upload(1, offset=99), None),  # it cannot be read, which is a fault of its own
         (replace(a_final(1, length=9, offset=9, **FINISHED), concat="final;", parts=()), 9),
     ],
@@ -296,3 +298,21 @@ async def test_fault_of_an_uploads_file_is_told_beside_its_other_ones(
     fault = Fault("file_mode", "uploads/00/1", "has a wrong mode", "makes it right", can_mend=True)
     data.show(upload, 3, faults=(fault,))
     assert codes(await run(world, data)) == ["file_mode", "offset_beyond_data"]
+
+
+@pytest.mark.parametrize(
+    ("upload", "found"),
+    [
+        (an_upload(1, length=7, offset=7, path="in/a.txt", **FINISHED), []),
+        (an_upload(1, length=7, offset=7, state=UploadState.CHECKING), []),
+        (an_upload(1, length=7, offset=7, **FINISHED), ["file_mode"]),
+        (an_upload(1, length=7, offset=5, path="in/a.txt"), ["file_mode"]),
+    ],
+)
+async def test_mode_of_what_was_published_is_no_fault(
+    world: World, data: ShownData, upload: Upload, found: list[str]
+) -> None:
+    await world.rows.create(upload)
+    fault = Fault("file_mode", "uploads/00/1", "has mode 0640", "makes it 0600", can_mend=True)
+    data.show(upload, 7, faults=(fault,))
+    assert codes(await run(world, data)) == found

@@ -143,14 +143,6 @@ class ConnectionSettings(BaseModel):
         "addresses count by their /64 network.",
         json_schema_extra=_LIMITS,
     )
-    max_open_uploads_per_address: OptionalCount = Field(
-        default=None,
-        ge=1,
-        description="Unfinished uploads that one client may have; its address is kept with them. "
-        "Creating more is answered 429. Behind a proxy it needs trusted_proxies, or all clients "
-        "have the proxy's address. IPv6 addresses count by their /64 network.",
-        json_schema_extra=_LIMITS,
-    )
 
     @field_validator("tls_key")
     @classmethod
