@@ -44,6 +44,8 @@ def open_tls(settings: Settings) -> ssl.SSLContext | None:
     if certificate is None or key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    # Which versions are the least is for the system's configuration to say, and some allow 1.0.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(certificate, key, password=_refuse_password)

@@ -124,9 +124,9 @@ class FaultyDisk:
         create, advance = SqliteStore.create, SqliteStore.advance
         finish = SqliteStore.finish_final
 
-        async def watched_create(store: SqliteStore, upload: Upload, **more: Any) -> None:
+        async def watched_create(store: SqliteStore, upload: Upload, *more: Any) -> None:
             self._look(upload.id, upload.offset)
-            await create(store, upload, **more)
+            await create(store, upload, *more)
 
         async def watched_advance(store: SqliteStore, change: Advance) -> Upload:
             self._look(change.upload_id, change.to_offset)

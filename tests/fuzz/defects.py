@@ -175,9 +175,9 @@ def buffers_lent_for_good(give_back: Any) -> Any:
 def a_hold_for_good(append: Any) -> Any:
     """Whoever is refused for its size keeps the upload."""
 
-    async def holding(self: UploadService, request: Any, *arguments: Any) -> Any:
+    async def holding(self: UploadService, request: Any, *arguments: Any, **more: Any) -> Any:
         try:
-            return await append(self, request, *arguments)
+            return await append(self, request, *arguments, **more)
         except UploadTooLarge:
             kept.append(self._locks.hold(request.upload_id))
             await kept[-1].__aenter__()
