@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -96,10 +97,25 @@ def _connect(path: Path, *, strict: bool, create: bool) -> sqlite3.Connection:
     )
     with ExitStack() as stack:
         stack.enter_context(closing(connection))
-        connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection)
         connection.execute(f"PRAGMA synchronous = {'FULL' if strict else 'NORMAL'}")
         stack.pop_all()  # it is of use, and the caller's
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # Of processes that do this at once to a new file SQLite lets some fail instead of wait.
+    deadline = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _is_full(directory: Path) -> bool:
