@@ -24,6 +24,7 @@ from tusd_py.config.units import (
     parse_size,
     render_size,
 )
+from tusd_py.config.yaml_file import opened_yaml
 
 #: So many places are looked through for a free one, one after the other.
 MOST_TRANSFERS: Final = 1024
@@ -96,20 +97,10 @@ def read_owner_limits(path: Path) -> OwnerLimitsFile:
     Raises:
         ValueError: It cannot be read, or used; the message names the line.
     """
-    loader = yaml.SafeLoader(read_secret_file(path).text)
-    try:
-        node = loader.get_single_node()
+    with opened_yaml(read_secret_file(path).text) as (loader, node):
         if node is not None and not isinstance(node, yaml.MappingNode):
             raise ValueError("must hold owners, each with its limits below")
         owners = {} if node is None else _read_owners(node, loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise ValueError(f"is not YAML{where}: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"is not YAML: {str(error).splitlines()[0]}") from None
-    finally:
-        loader.dispose()
     return OwnerLimitsFile(path, owners)
 
 

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from tusd_py.config.secret_files import read_secret_file, reading, show_path
 from tusd_py.config.units import WORDS_FOR_NONE, OptionalSize, Unit
 from tusd_py.config.values import split_list
+from tusd_py.config.yaml_file import opened_yaml
 from tusd_py.content.media_types import canonical
 from tusd_py.content.rules import Rule
 
@@ -59,19 +60,8 @@ def read_rules(path: Path) -> RulesFile:
     Raises:
         ValueError: It cannot be read, or used; the message names the lines.
     """
-    text = read_secret_file(path).text
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
+    with opened_yaml(read_secret_file(path).text) as (loader, node):
         document = None if node is None else loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise ValueError(f"is not YAML{where}: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"is not YAML: {str(error).splitlines()[0]}") from None
-    finally:
-        loader.dispose()
     if node is None or not isinstance(document, dict):
         raise ValueError("must hold `rules:` and a list of rules below")
     try:

@@ -73,6 +73,7 @@ def test_empty_file_limits_nobody(file: Path) -> None:
         ("ann: {open_uploads: many}", "is wrong in line 1: open_uploads must be a whole number"),
         ("ann: {stored: 1G}", "is wrong in line 1: stored could mean two sizes; write 1GiB"),
         ("ann: [", "is not YAML in line 1: "),
+        ("ann: \x01", "is not YAML: unacceptable character"),
     ],
 )
 def test_mistakes_are_told_with_their_line(file: Path, text: str, problem: str) -> None:

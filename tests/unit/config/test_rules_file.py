@@ -44,6 +44,7 @@ def test_examples_are_right(path: Path) -> None:
         ("", "must hold `rules:`"),
         ("- a\n", "must hold `rules:`"),
         ("rules: [", "is not YAML in line 1"),
+        ("rules: \x01", "is not YAML: unacceptable character"),
         ("rules:\n", "is wrong in line 1: rules must be a list"),
         ("rules: []\n", "is wrong in line 1: rules holds no rule"),
         ("rules:\n  - a\n", "is wrong in line 2: rules must be a rule"),
